@@ -19,8 +19,8 @@ die() { say "$*"; exit 1; }
 stop() {
     trap - HUP INT TERM
     if [ -n "$child" ]; then
-        kill "$child" 2>/dev/null
-        wait "$child" 2>/dev/null
+        kill -- "-$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
     fi
     exit "$1"
 }
@@ -28,15 +28,23 @@ trap 'stop 129' HUP
 trap 'stop 130' INT
 trap 'stop 143' TERM
 
-# In the background, because a shell runs a trap only once its foreground command has ended.
-run() {
-    local rc=0
-    "$@" &
+# In the background, because a shell runs a trap only once its foreground command has ended, and
+# with job control, so that the child leads a process group that can be ended as a whole.
+start() {
+    set -m
+    "$@" </dev/null &
     child=$!
+    set +m
+}
+
+finish() {
+    local rc=0
     wait "$child" || rc=$?
     child=
     return "$rc"
 }
+
+run() { start "$@" && finish; }
 
 version_of() { "$1" -ISc 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null; }
 
@@ -72,23 +80,25 @@ probe() {
 import sys
 version = "%d.%d.%d" % sys.version_info[:3]
 if sys.version_info < (3, 11):
-    sys.exit(print("old " + version))
+    print("old " + version)
+    sys.exit()
 if sys.argv[1] == "pip":
     try:
         import venv, ensurepip
     except ImportError:
-        sys.exit(print("bare " + version))
+        print("bare " + version)
+        sys.exit()
 print("good " + (getattr(sys, "_base_executable", None) or sys.executable))
 ' "$installer" 2>/dev/null
 }
 
 # Sets python, or ends with one sentence that says what to do.
 find_python() {
-    local candidate found problem='' other='install one'
+    local candidate found problem='' unusable='none is on PATH' other='install a newer one'
     set -- python3 python3.14 python3.13 python3.12 python3.11
     if [ -n "${DEPLOYTAIL_PYTHON:-}" ]; then
         set -- "$DEPLOYTAIL_PYTHON"
-        problem="$1 (from DEPLOYTAIL_PYTHON) does not run"
+        unusable="$1 (from DEPLOYTAIL_PYTHON) does not run"
     fi
     for candidate; do
         found=$(probe "$candidate" </dev/null) || continue
@@ -109,8 +119,8 @@ find_python() {
         run uv python install --quiet 3.13 2>/dev/null || true
         python=$(uv python find --quiet --system --no-project '>=3.11' 2>/dev/null) && return
     fi
-    die "Python 3.11 or newer is needed, but ${problem:-none is on PATH}:" \
-        "$other, or name another with DEPLOYTAIL_PYTHON=/path/to/python3."
+    die "Python 3.11 or newer is needed, but ${problem:-$unusable}:" \
+        "$other, or name one with DEPLOYTAIL_PYTHON=/path/to/python3."
 }
 
 # Held by this open file, and by a child that outlives a killed set-up, so it can never go stale.
@@ -123,19 +133,16 @@ lock() {
 
 # Runs one slow step with its chatter in the log and a sign of life every five seconds.
 step() {
-    local rc=0 next=$((SECONDS + 5))
-    "$@" >>"$log" 2>&1 </dev/null &
-    child=$!
+    local next=$((SECONDS + 5))
+    start "$@" >>"$log" 2>&1
     while kill -0 "$child" 2>/dev/null; do
         sleep 0.1
         if [ "$SECONDS" -ge "$next" ]; then
             next=$((SECONDS + 5))
-            say "... $SECONDS s, $(grep -c '^ *Collecting ' "$log") packages found"
+            say "... $SECONDS s"
         fi
     done
-    wait "$child" || rc=$?
-    child=
-    [ "$rc" -eq 0 ] && return
+    finish && return
     # A step that failed while it was still fetching has changed nothing in the environment.
     grep -qE '^(Installing collected|Prepared) ' "$log" || rm -f "$venv/.setup-busy"
     tail -n 20 "$log" >&2
@@ -170,8 +177,8 @@ make() {
     SECONDS=0
     # Packages for the tests, once there, are kept in step with the others.
     [ ! -f "$venv/.setup-dev" ] || level=dev
-    is_sound || create
     [ "$level" = runtime ] || pins=requirements-dev.txt
+    is_sound || create
     : >"$log"
     : >"$venv/.setup-busy"
     say "installing $(grep -c '^[a-z]' "$root/scripts/$pins") pinned packages (first time only)"
@@ -187,6 +194,8 @@ make() {
 setup() {
     is_current "$1" && return
     [ -w "$root" ] || die "$root is not writable: run this as its owner, or in a clone of your own."
+    # A company's proxy is known to the system, seldom to uv's own list of certificates.
+    export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-1}
     # Without a home there is no cache, and uv will not start unless told so.
     [ -w "${HOME:-/nonexistent}" ] || export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1
     installer=pip
