@@ -1,0 +1,88 @@
+"""Redis clients from an address: with time limits, with retries, and never with a password in a message."""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from producer.errors import InvalidAddress, StoreAway
+from producer.home import find_running
+
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+
+
+def redis_url(given: str | None = None) -> str:
+    """The address to use: the given one, `DEPLOYTAIL_REDIS_URL`, or that of a running `deploytail up`.
+
+    Raises InvalidAddress where there is none.
+    """
+    if url := given or os.environ.get("DEPLOYTAIL_REDIS_URL"):
+        return url
+    if running := find_running():
+        return running.redis_url
+    raise InvalidAddress(
+        "no Redis: start one with 'deploytail up', or set DEPLOYTAIL_REDIS_URL, say to redis://localhost:6379/0"
+    )
+
+
+def shown(url: str) -> str:
+    """The address as it may be shown: its password masked."""
+    try:
+        parts = urlsplit(url)
+        if parts.password is None:
+            return url
+        host = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
+    except ValueError:
+        return "(an address that cannot be read)"
+
+
+def connect(url: str, *, retries: int = 3, **options: Any) -> redis.Redis:
+    """A blocking client. `retries` is how often a failed command is sent again, within some seconds.
+
+    Raises InvalidAddress.
+    """
+    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries)
+    try:
+        return redis.Redis.from_url(url, **(_options(retry) | options))
+    except ValueError as error:
+        raise _invalid(url, error) from error
+
+
+def check_answers(url: str) -> None:
+    """Raises StoreAway, with the address, where no Redis answers at `url`, and InvalidAddress."""
+    with connect(url, retries=1) as client:
+        try:
+            client.ping()
+        except RedisError as error:
+            raise StoreAway(f"no Redis answers at {shown(url)}: {error}") from error
+
+
+def connect_async(url: str, *, retries: int = 3, **options: Any) -> "redis.asyncio.Redis":
+    """A client for asyncio. Raises InvalidAddress."""
+    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries)
+    try:
+        return redis.asyncio.Redis.from_url(url, **(_options(retry) | options))
+    except ValueError as error:
+        raise _invalid(url, error) from error
+
+
+def _options(retry: Any) -> dict[str, Any]:
+    return {
+        "retry": retry,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_keepalive": True,
+        "client_name": "deploytail",
+    }
+
+
+def _invalid(url: str, error: ValueError) -> InvalidAddress:
+    return InvalidAddress(f"{shown(url)} is not a Redis address ({error}): write redis://host:6379/0")

@@ -1,0 +1,132 @@
+"""Deploys as a whole: create, list, find the unfinished ones. Procedures, see `producer.calls`.
+
+The two indexes lie in other cluster slots than the deploy. They are written first, and an entry without a state is
+passed over, and tidied once it is older than a creation can take.
+"""
+
+from dataclasses import dataclass
+
+from producer.calls import Argument, Procedure, cancel, create, reap
+from producer.errors import DeployLogError, InvalidId
+from producer.keys import LIVE, Keys, app_index
+from producer.state import State, parse_state
+from producer.status import Status
+
+_CREATION_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a log is cached, and for how long after its end. The newest event always stays."""
+
+    cap_events: int = 10_000
+    cap_bytes: int = 8 * 1024 * 1024
+    ttl: int = 7 * 24 * 3600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. `job` is the id of its queue job, `simulate` a JSON object for the simulator."""
+
+    environment: str | None = None
+    message: str | None = None
+    source: str | None = None
+    queued_by: str | None = None
+    job: str | None = None
+    simulate: str | None = None
+
+
+def create_deploy(keys: Keys, token: str, ts: float, request: Request, limits: Limits) -> Procedure[None]:
+    """Create a queued deploy and list it. Raises DeployExists."""
+    yield [
+        ("ZADD", app_index(keys.app), "NX", f"{ts:.3f}", keys.deploy),
+        ("ZADD", LIVE, "NX", f"{ts:.3f}", keys.member),
+    ]
+    fields: dict[str, Argument] = {
+        "cap_events": limits.cap_events,
+        "cap_bytes": limits.cap_bytes,
+        "ttl": limits.ttl,
+    }
+    for name in Request.__slots__:
+        value = getattr(request, name)
+        if value is not None:
+            fields[name] = value
+    yield from create(keys, token, ts, fields)
+
+
+def list_deploys(app: str, limit: int, now: float) -> Procedure[list[tuple[Keys, State]]]:
+    """The newest deploys of an app, newest first; those that cannot be read are left out."""
+    index = app_index(app)
+    (found,) = yield [("ZREVRANGE", index, 0, limit - 1, "WITHSCORES")]
+    named = [(Keys(app, name.decode()), float(score)) for name, score in found]
+    found_states, _ = yield from states([keys for keys, _ in named])
+    gone = [keys.deploy for (keys, at), s in zip(named, found_states, strict=True) if s is None and _old(at, now)]
+    if gone:
+        yield [("ZREM", index, *gone)]
+    return [(keys, state) for (keys, _), state in zip(named, found_states, strict=True) if state is not None]
+
+
+def live_deploys(now: float) -> Procedure[tuple[list[tuple[Keys, State]], float]]:
+    """All unfinished deploys, and the clock of Redis in seconds.
+
+    Entries of deploys that ended or vanished are removed from the index.
+    """
+    (found,) = yield [("ZRANGE", LIVE, 0, -1, "WITHSCORES")]
+    named: list[tuple[Keys, float]] = []
+    gone: list[str | bytes] = []
+    for member, score in found:
+        try:
+            named.append((Keys.from_member(member.decode("utf-8", "replace")), float(score)))
+        except InvalidId:
+            gone.append(member)
+    live = []
+    found_states, redis_time = yield from states([keys for keys, _ in named])
+    for (keys, at), state in zip(named, found_states, strict=True):
+        if state is not None and not state.status.terminal:
+            live.append((keys, state))
+        elif state is not None or _old(at, now):
+            gone.append(keys.member)
+    if gone:
+        yield [("ZREM", LIVE, *gone)]
+    return live, redis_time
+
+
+def states(all_keys: list[Keys]) -> Procedure[tuple[list[State | None], float]]:
+    """The states of these deploys, None where there is none that can be read, and the clock of Redis in seconds."""
+    (seconds, _), *replies = yield [("TIME",), *(("HGETALL", keys.state) for keys in all_keys)]
+    return [_readable(reply) for reply in replies], float(seconds)
+
+
+def end_deploy(
+    keys: Keys, token: str, seen: State, status: Status, reason: str, detail: str | None, ts: float
+) -> Procedure[None]:
+    """End a deploy for its writer, unless it moved since it was `seen`, and unlist it.
+
+    Raises UnknownDeploy, Finished, Moved.
+    """
+    yield from reap(keys, token, seen, status, reason, detail, ts)
+    yield from leave_live(keys)
+
+
+def cancel_deploy(keys: Keys, token: str, ts: float) -> Procedure[Status]:
+    """Ask for a cancel; return the status after it. Raises UnknownDeploy, Finished."""
+    status = yield from cancel(keys, token, ts)
+    if status.terminal:
+        yield from leave_live(keys)
+    return status
+
+
+def leave_live(keys: Keys) -> Procedure[None]:
+    """Take a deploy that has ended off the index of unfinished ones."""
+    yield [("ZREM", LIVE, keys.member)]
+
+
+def _readable(reply: dict[bytes, bytes]) -> State | None:
+    try:
+        return parse_state(reply) if reply else None
+    except DeployLogError:
+        return None
+
+
+def _old(created: float, now: float) -> bool:
+    return now - created > _CREATION_SECONDS

@@ -1,0 +1,113 @@
+"""The one encoding of an event: a list entry, a published message and an SSE `data:` are the same JSON bytes.
+
+A log line:       {"seq":17,"ts":1711741200.123,"line":"Downloading bundle"}       and stream, level, step where known
+A status change:  {"seq":18,"ts":1711741201.000,"status":"complete","lines":16,"crc32":302011}     reason, detail too
+
+No byte below 0x20 occurs in it, so an event can never be taken apart by a line break. U+0085, U+2028 and U+2029,
+which some clients split lines at, are escaped as well.
+"""
+
+import json
+import math
+import re
+from json.encoder import encode_basestring
+from typing import NamedTuple
+
+from producer.proof import Proof
+from producer.status import Status
+
+MAX_LINE_BYTES = 16 * 1024
+
+_SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Event(NamedTuple):
+    """A decoded event. `line` is set for a log line, `status` for a status change; `data` are its bytes."""
+
+    seq: int
+    ts: float
+    data: bytes
+    line: str | None
+    status: Status | None
+
+
+def clean(line: str | bytes) -> str:
+    """A line as it may be stored: valid Unicode of at most MAX_LINE_BYTES of UTF-8.
+
+    What is not valid UTF-8, and each lone surrogate, becomes U+FFFD. A longer line is cut between two characters and
+    ends in a mark that tells how many bytes are missing. Everything else, line breaks too, stays as it is.
+    """
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    if len(text) * 4 <= MAX_LINE_BYTES and text.isascii():
+        return text
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        text = _SURROGATES.sub("\ufffd", text)
+        data = text.encode()
+    return text if len(data) <= MAX_LINE_BYTES else cut(data, len(data))
+
+
+def cut(data: bytes, total: int) -> str:
+    """The start of `data` (UTF-8, of a line that had `total` bytes) with a visible mark, within MAX_LINE_BYTES."""
+    mark_room = 48
+    kept = data[: MAX_LINE_BYTES - mark_room].decode("utf-8", "ignore")
+    missing = total - len(kept.encode())
+    return f"{kept} … [line cut: {missing:,} bytes left out]"
+
+
+def encode_line(
+    seq: int,
+    ts: float,
+    line: str,
+    stream: str | None = None,
+    level: str | None = None,
+    step: str | None = None,
+) -> bytes:
+    """One log line as JSON bytes. `line` is clean text; `ts` Unix seconds."""
+    text = f'{{"seq":{seq},"ts":{ts:.3f},"line":{encode_basestring(line)}'
+    if stream is not None:
+        text += f',"stream":{encode_basestring(stream)}'
+    if level is not None:
+        text += f',"level":{encode_basestring(level)}'
+    if step is not None:
+        text += f',"step":{encode_basestring(step)}'
+    text += "}"
+    return (text if text.isascii() else text.translate(_SEPARATORS)).encode()
+
+
+def encode_status(
+    seq: int,
+    ts: float,
+    status: Status,
+    reason: str | None = None,
+    detail: str | None = None,
+    proof: Proof | None = None,
+) -> bytes:
+    """One status change as JSON bytes. A terminal one carries the `proof` of the whole log."""
+    text = f'{{"seq":{seq},"ts":{ts:.3f},"status":"{status}"'
+    if reason is not None:
+        text += f',"reason":{encode_basestring(reason)}'
+    if detail is not None:
+        text += f',"detail":{encode_basestring(detail)}'
+    if proof is not None:
+        text += f',"lines":{proof.lines},"crc32":{proof.crc32}'
+    return (text + "}").translate(_SEPARATORS).encode()
+
+
+def decode(data: bytes) -> Event | None:
+    """The event in `data`, or None where the bytes are not in our encoding."""
+    if not data.startswith(b'{"seq":') or b"\n" in data or b"\r" in data:
+        return None
+    try:
+        fields = json.loads(data)
+        seq, ts, line, status = fields["seq"], fields["ts"], fields.get("line"), fields.get("status")
+        known = None if status is None else Status(status)
+    except (ValueError, KeyError, RecursionError):
+        return None
+    if type(seq) is not int or seq < 1 or type(ts) not in (int, float) or not math.isfinite(ts):
+        return None
+    if (line is None) == (known is None) or not isinstance(line, str | None):
+        return None
+    return Event(seq, float(ts), data, line, known)

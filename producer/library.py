@@ -1,0 +1,83 @@
+"""The few calls with which any program makes, writes and reads a deploy log."""
+
+import secrets
+import time
+from collections.abc import Iterable
+
+from producer import calls
+from producer.connect import connect, redis_url
+from producer.deploys import Limits, Request
+from producer.deploys import create_deploy as create
+from producer.keys import Keys
+from producer.state import Snapshot
+from producer.store import Store
+from producer.writer import Writer
+
+_DEFAULT_LIMITS = Limits()
+
+
+def new_id() -> str:
+    """A random deploy id."""
+    return f"d{secrets.token_hex(8)}"
+
+
+def new_token() -> str:
+    """A random token, under which a transition is idempotent."""
+    return secrets.token_hex(16)
+
+
+def create_deploy(
+    app: str,
+    deploy: str | None = None,
+    *,
+    url: str | None = None,
+    request: Request | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> str:
+    """Create a queued deploy of `app`; return its id, a random one unless given.
+
+    `url` is the address of Redis, by default `DEPLOYTAIL_REDIS_URL` or a running `deploytail up`.
+    Raises InvalidId, DeployExists, StoreAway.
+    """
+    deploy = new_id() if deploy is None else deploy
+    keys = Keys(app, deploy)
+    with connect(redis_url(url)) as client:
+        procedure = create(keys, new_token(), time.time(), request or Request(), limits)
+        Store(client).run(procedure)
+    return deploy
+
+
+def open_log(
+    app: str,
+    deploy: str,
+    *,
+    url: str | None = None,
+    secrets: Iterable[str] = (),
+    time_limit: int | None = None,
+    cancel_raises: bool = True,
+) -> Writer:
+    """Become the writer of a queued deploy: use it in a `with`, which also ends the deploy.
+
+    `secrets` are masked in every line; after `time_limit` seconds the deploy is ended from outside. A cancel makes the
+    next `write` raise DeployCancelled, or with `cancel_raises` off only shows in `log.cancelled`.
+    Raises InvalidId, UnknownDeploy, AlreadyClaimed, Finished, StoreAway.
+    """
+    # No retries in the client: the writer has its own, with a limit that suits a log.
+    store = Store(connect(redis_url(url), retries=0))
+    return Writer(
+        store,
+        Keys(app, deploy),
+        token=new_token(),
+        secrets=secrets,
+        time_limit=time_limit,
+        cancel_raises=cancel_raises,
+    )
+
+
+def read_log(app: str, deploy: str, after: int = 0, *, url: str | None = None) -> Snapshot:
+    """The state and the cached events after seq `after`, in one atomic read.
+
+    Raises InvalidId, UnknownDeploy, StoreAway.
+    """
+    with connect(redis_url(url)) as client:
+        return Store(client).run(calls.snapshot(Keys(app, deploy), after))

@@ -1,0 +1,29 @@
+"""Secrets are masked before anything leaves the process."""
+
+import re
+from collections.abc import Iterable
+
+MASK = "***"
+# Shorter pieces of a secret of several lines would mask half of an ordinary log.
+_SHORTEST_PIECE = 4
+
+
+class Mask:
+    """Replaces each given secret in a line by `***`; of a secret of several lines, each line of it too.
+
+    Raises ValueError for an empty secret.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        pieces: set[str] = set()
+        for secret in secrets:
+            if not secret.strip():
+                raise ValueError("a secret to mask is empty: leave it out")
+            pieces.add(secret)
+            pieces.update(p for p in secret.splitlines() if len(p.strip()) >= _SHORTEST_PIECE)
+        longest_first = sorted(pieces, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if pieces else None
+
+    def __call__(self, line: str) -> str:
+        """The line with every secret masked."""
+        return line if self._pattern is None else self._pattern.sub(MASK, line)

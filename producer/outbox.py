@@ -1,0 +1,162 @@
+"""The writer's buffer: what waits, what is under way, and what was acknowledged and may have to be sent again.
+
+Sequence numbers and the running proof are given out here, when a line is accepted, so that an event that is sent
+again has the same bytes.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from producer.event import encode_line, encode_status
+from producer.proof import Proof
+from producer.status import Status
+
+BATCH_EVENTS = 1_000
+BATCH_BYTES = 1024 * 1024
+RESEND_EVENTS = 10_000  # W, the re-send window
+RESEND_BYTES = 16 * 1024 * 1024
+
+
+class Entry(NamedTuple):
+    """An event with the proof of the log up to and with it."""
+
+    seq: int
+    data: bytes
+    proof: Proof
+
+
+class End(NamedTuple):
+    """The terminal status that a batch ends with."""
+
+    status: Status
+    reason: str | None
+    detail: str | None
+    ts: float
+
+
+class Batch(NamedTuple):
+    """What one append sends. Without events it only keeps the writer alive.
+
+    `hole`: the events before it are lost for good, and the append is to go on behind them.
+    """
+
+    first: int
+    events: list[bytes]
+    proof: Proof
+    hole: bool = False
+    end: End | None = None
+
+
+class Outbox:
+    """The events of one writer, from `seq` (the last in the log when it starts) and its `proof` on."""
+
+    def __init__(self, seq: int, proof: Proof, max_events: int, max_bytes: int) -> None:
+        self._acknowledged_seq = seq
+        self._acknowledged_proof = proof
+        self._last = seq
+        self._proof = proof
+        self._waiting: deque[Entry] = deque()
+        self._waiting_bytes = 0
+        self._sent: deque[Entry] = deque()
+        self._sent_bytes = 0
+        self._hole = False
+        self._end: End | None = None
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether the job has to wait before its next line."""
+        return len(self._waiting) >= self._max_events or self._waiting_bytes >= self._max_bytes
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything accepted was acknowledged."""
+        return not self._waiting
+
+    @property
+    def acknowledged(self) -> int:
+        """The last seq that the store has confirmed."""
+        return self._acknowledged_seq
+
+    @property
+    def proof(self) -> Proof:
+        """The proof of all that was accepted."""
+        return self._proof
+
+    def accept(
+        self,
+        ts: float,
+        line: str,
+        stream: str | None = None,
+        level: str | None = None,
+        step: str | None = None,
+    ) -> int:
+        """Number and encode a log line; return its seq."""
+        self._proof = self._proof.add(line)
+        return self._put(encode_line(self._last + 1, ts, line, stream, level, step))
+
+    def finish(self, end: End) -> int:
+        """Accept the terminal status; return its seq."""
+        self._end = end
+        return self._put(encode_status(self._last + 1, end.ts, end.status, end.reason, end.detail, self._proof))
+
+    def batch(self) -> Batch:
+        """The next events to send, in order, within the bounds of one append. They stay until acknowledged."""
+        events: list[bytes] = []
+        size = 0
+        proof = self._acknowledged_proof
+        seq = self._acknowledged_seq
+        for entry in self._waiting:
+            if events and (size + len(entry.data) > BATCH_BYTES or len(events) == BATCH_EVENTS):
+                break
+            events.append(entry.data)
+            size += len(entry.data)
+            seq, _, proof = entry
+        first = self._waiting[0].seq if events else self._acknowledged_seq + 1
+        end = self._end if events and seq == self._last else None
+        return Batch(first, events, proof, self._hole, end)
+
+    def acknowledge(self, seq: int) -> None:
+        """The store's last seq is `seq`: forget what it has, and go back to what it has lost.
+
+        A store that has gone back (a fail-over) gets the newest acknowledged events again, with the same bytes. Where
+        it went back further than those reach, the next batch declares a hole.
+        """
+        if seq < self._acknowledged_seq:
+            self._go_back(seq)
+            return
+        while self._waiting and self._waiting[0].seq <= seq:
+            entry = self._waiting.popleft()
+            self._waiting_bytes -= len(entry.data)
+            self._acknowledged_seq, _, self._acknowledged_proof = entry
+            self._sent.append(entry)
+            self._sent_bytes += len(entry.data)
+            self._hole = False
+        while len(self._sent) > RESEND_EVENTS or self._sent_bytes > RESEND_BYTES:
+            self._sent_bytes -= len(self._sent.popleft().data)
+
+    def abandon(self) -> None:
+        """Drop all that waits, as if it had never been accepted: the store has no room for it."""
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._last = self._acknowledged_seq
+        self._proof = self._acknowledged_proof
+        self._end = None
+
+    def _put(self, data: bytes) -> int:
+        self._last += 1
+        self._waiting.append(Entry(self._last, data, self._proof))
+        self._waiting_bytes += len(data)
+        return self._last
+
+    def _go_back(self, seq: int) -> None:
+        while self._sent and self._sent[-1].seq > seq:
+            entry = self._sent.pop()
+            self._sent_bytes -= len(entry.data)
+            self._waiting.appendleft(entry)
+            self._waiting_bytes += len(entry.data)
+        self._hole = bool(self._waiting) and self._waiting[0].seq > seq + 1
+        self._acknowledged_seq = seq
+        if self._sent:
+            self._acknowledged_proof = self._sent[-1].proof

@@ -1,0 +1,86 @@
+"""When a deploy has to be ended for its writer. Anybody may: each worker's reaper, each API's sweep."""
+
+from dataclasses import dataclass
+
+from producer.keys import Keys
+from producer.lease import Watch
+from producer.state import State
+from producer.status import Status
+
+LEASE_SECONDS = 10.0
+CANCEL_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a deploy is to end."""
+
+    status: Status
+    reason: str
+    detail: str
+
+
+class Judge:
+    """Decides which unfinished deploys are over, from what this one observer has seen of them.
+
+    A queued deploy may rightly wait; it is over when the queue has not known its job for a whole lease, or after
+    `queue_timeout` seconds where that is not 0.
+
+    A building deploy is over when its writer has shown no sign of life for a whole `lease` (seconds), when its deadline
+    has passed, or when the grace after a cancel is over. How long is measured on the observer's monotonic clock.
+    """
+
+    def __init__(
+        self,
+        lease: float = LEASE_SECONDS,
+        grace: float = CANCEL_GRACE_SECONDS,
+        queue_timeout: float = 0,
+    ) -> None:
+        self._lease = lease
+        self._grace = grace
+        self._queue_timeout = queue_timeout
+        self._jobs: Watch[Keys, bool] = Watch()
+        self._writers: Watch[Keys, tuple[str, str]] = Watch()
+        self._cancels: Watch[Keys, float] = Watch()
+
+    def judge(
+        self, keys: Keys, state: State, now: float, redis_time: float, *, job_known: bool = True
+    ) -> Verdict | None:
+        """The verdict on a deploy as it was just read; `now` is monotonic, `redis_time` the clock of Redis.
+
+        `job_known`: whether the queue still has a job that will start it.
+        """
+        if state.status is Status.QUEUED:
+            return self._judge_queued(keys, state, now, redis_time, job_known)
+        if state.status is not Status.BUILDING:
+            return None
+        silent = self._writers.unchanged(keys, (state.writer, state.beat), now)
+        if state.cancel is not None and self._cancels.unchanged(keys, state.cancel, now) >= self._grace:
+            detail = f"the job did not stop within {self._grace:g} s of the cancel"
+            return Verdict(Status.CANCELLED, "cancelled", detail)
+        if state.deadline is not None and redis_time > state.deadline:
+            return Verdict(Status.FAILED, "time_limit", "the deploy ran past its time limit")
+        if silent >= self._lease:
+            detail = f"its worker has shown no sign of life for {self._lease:g} s"
+            return Verdict(Status.FAILED, "worker_lost", detail)
+        return None
+
+    def _judge_queued(self, keys: Keys, state: State, now: float, redis_time: float, job_known: bool) -> Verdict | None:
+        if self._jobs.unchanged(keys, job_known, now) >= self._lease and not job_known:
+            return Verdict(Status.FAILED, "never_started", "the queue has no job for it")
+        if self._queue_timeout and redis_time - state.queued_at > self._queue_timeout:
+            detail = f"no worker took it within {self._queue_timeout:g} s"
+            return Verdict(Status.FAILED, "never_started", detail)
+        return None
+
+    def reset(self) -> None:
+        """Redis did not answer throughout: nothing seen so far counts."""
+        self._writers.reset()
+        self._jobs.reset()
+        self._cancels.reset()
+
+    def keep(self, keys: list[Keys]) -> None:
+        """Forget all deploys but these."""
+        self._writers.keep(keys)
+        self._jobs.keep(keys)
+        self._cancels.keep(keys)
