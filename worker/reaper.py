@@ -1,0 +1,77 @@
+"""The reaper: ends deploys whose writer is dead, whose time is up, or whose job is lost."""
+
+import logging
+import time
+
+import redis
+from redis.exceptions import RedisError
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from producer.deploys import end_deploy, live_deploys
+from producer.errors import DeployLogError, Finished, Moved, UnknownDeploy
+from producer.keys import Keys
+from producer.library import new_token
+from producer.reap import Judge, Verdict
+from producer.state import State
+from producer.status import Status
+from producer.store import Store
+
+log = logging.getLogger(__name__)
+
+_OVER = {JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}
+
+
+class Reaper:
+    """Looks at all unfinished deploys, each time `step` is called."""
+
+    def __init__(self, store: Store, queue: redis.Redis, judge: Judge) -> None:
+        self._store = store
+        self._queue = queue
+        self._judge = judge
+
+    def step(self) -> None:
+        """One look. Where Redis does not answer throughout, nothing seen so far counts."""
+        try:
+            live, redis_time = self._store.run(live_deploys(time.time()))
+            lost = self._jobs_lost([state for _, state in live])
+        except (DeployLogError, RedisError) as error:
+            self._judge.reset()
+            log.warning("the reaper cannot look: %s", error)
+            return
+        self._judge.keep([keys for keys, _ in live])
+        for keys, state in live:
+            verdict = self._judge.judge(keys, state, time.monotonic(), redis_time, job_known=state.job not in lost)
+            if verdict is not None:
+                self._end(keys, state, verdict)
+
+    def _end(self, keys: Keys, state: State, verdict: Verdict) -> None:
+        try:
+            self._store.run(
+                end_deploy(
+                    keys,
+                    new_token(),
+                    state,
+                    verdict.status,
+                    verdict.reason,
+                    verdict.detail,
+                    time.time(),
+                )
+            )
+            log.warning("ended %s as %s: %s", keys.member, verdict.status, verdict.detail)
+        except (Moved, Finished, UnknownDeploy):
+            pass  # somebody was quicker, or the writer lives
+        except DeployLogError as error:
+            log.warning("cannot end %s: %s", keys.member, error)
+
+    def _jobs_lost(self, states: list[State]) -> set[str]:
+        """The jobs of queued deploys that the queue no longer has, or that are over."""
+        jobs = [state.job for state in states if state.status is Status.QUEUED and state.job]
+        if not jobs:
+            return set()
+        found = Job.fetch_many(jobs, connection=self._queue, serializer=JSONSerializer)
+        return {
+            job
+            for job, known in zip(jobs, found, strict=True)
+            if known is None or known.get_status(refresh=False) in _OVER
+        }

@@ -1,0 +1,74 @@
+"""The RQ worker: N processes that run jobs, and the reaper beside them."""
+
+import logging
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import redis
+from rq import Worker
+from rq.serializers import JSONSerializer
+from rq.worker_pool import WorkerPool
+
+from producer.connect import connect
+from producer.reap import Judge
+from producer.store import Store
+from worker.lifetime import die_with_parent
+from worker.reaper import Reaper
+from worker.settings import WorkerSettings
+
+# An outage of some seconds, a restart or a fail-over, must not end a worker.
+_RETRIES = 20
+
+
+class DeployWorker(Worker):
+    """An RQ worker that goes with its pool, and on a stop gives its running deploy some time, then ends it."""
+
+    stop_timeout = 10.0
+
+    def work(self, *args: Any, **options: Any) -> bool:
+        """Work until stopped; there is nothing to schedule."""
+        die_with_parent()
+        logging.getLogger("rq.worker").setLevel(options.get("logging_level") or logging.INFO)
+        return super().work(*args, **(options | {"with_scheduler": False}))
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Take no more jobs. A deploy that still runs after `stop_timeout` is ended as interrupted."""
+        timer = threading.Timer(self.stop_timeout, self._interrupt)
+        timer.daemon = True
+        timer.start()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def _interrupt(self) -> None:
+        if self.horse_pid:
+            self.kill_horse(signal.SIGTERM)  # the job writes the deploy's end
+
+
+class Pool(WorkerPool):
+    """RQ's pool of worker processes, with the reaper in the process that watches over them."""
+
+    def __init__(self, settings: WorkerSettings, queue: redis.Redis, reaper: Reaper) -> None:
+        DeployWorker.stop_timeout = settings.stop_timeout
+        super().__init__(
+            [settings.queue],
+            connection=queue,
+            num_workers=settings.workers,
+            worker_class=DeployWorker,
+            serializer=JSONSerializer,
+        )
+        self._reaper = reaper
+
+    def check_workers(self, respawn: bool = True) -> None:
+        """Once a second: see to the workers, and to deploys whose worker is dead."""
+        super().check_workers(respawn)
+        self._reaper.step()
+
+
+def run(settings: WorkerSettings, url: str) -> None:
+    """Run workers until a signal comes, or with `burst` until the queue is empty. `url` is where the logs are."""
+    queue = connect(settings.queue_url or url, retries=_RETRIES)
+    store = Store(connect(url))
+    judge = Judge(settings.lease, settings.cancel_grace, settings.queue_timeout)
+    pool = Pool(settings, queue, Reaper(store, queue, judge))
+    pool.start(burst=settings.burst, logging_level=settings.log_level.upper())
