@@ -1,0 +1,183 @@
+"""The decisions of one topic: what a read of the list and each published message mean for its run of frames.
+
+The rules:
+- The run grows by the next seq and by nothing else; a gap stands in the place of what is lost for good.
+- What was published is believed only where it is the next event. On a hole, on bytes that are not ours, on a repeated
+  event that differs from what was sent, the list decides: read it again.
+- A message that came in before a read was asked for, and that lies beyond what that read found, was never in the log:
+  the append puts an event into the list before it publishes it.
+- After a fail-over the store may have less than was sent. What the writer repeats is not sent again; if the log
+  comes back different, or ended below, `gap{first that differs ... last sent, lost}`, then the log as it now is.
+"""
+
+from enum import Enum, auto
+
+from api import frames
+from api.run import Gap, Run
+from producer.event import Event, decode, encode_status
+from producer.state import Snapshot, State
+
+MAX_HELD = 10_000
+
+
+class Next(Enum):
+    """What the caller has to do."""
+
+    NOTHING = auto()
+    WAKE = auto()  # the run has grown
+    READ = auto()  # read the list after `read_after`
+    END = auto()  # the run has grown for the last time
+
+
+class Follow:
+    """One deploy as its watchers have been told it, from the first read of the list to its end."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.state: State | None = None  # as last read
+        self.last = 0  # the seq of the last event in the run
+        self.ended = False
+        self.lost = False  # ended because the deploy vanished
+        self._compare = False
+        self._held: list[Event] = []
+        self._asked = 0  # how many of the held came in before the read was asked for
+
+    @property
+    def read_after(self) -> int:
+        """After which seq the list is to be read. Marks the read as asked for now."""
+        self._asked = len(self._held)
+        return 0 if self._compare else self.last
+
+    def is_end_of(self, state: State) -> bool:
+        """Whether what was told, to its end, is still the log whose state is `state`."""
+        known = self.state
+        return (
+            self.ended
+            and known is not None
+            and (state.created_by, state.seq) == (known.created_by, self.last)
+            and state.status.terminal
+        )
+
+    def message(self, data: bytes) -> Next:
+        """A published message has come."""
+        if self.ended:
+            return Next.NOTHING
+        event = decode(data)
+        if event is None:
+            return Next.READ
+        if self.state is None or event.seq > self.last + 1:
+            if len(self._held) < MAX_HELD:
+                self._held.append(event)
+            return Next.READ
+        if event.seq <= self.last:
+            return self._repeated(event)
+        return Next.END if self._append(event) else Next.WAKE
+
+    def snapshot(self, snapshot: Snapshot) -> Next:
+        """A read of the list has come back."""
+        if self.ended:
+            return Next.NOTHING
+        state = snapshot.state
+        if self.state is not None and state.created_by != self.state.created_by:
+            return self.vanished()  # another deploy lives under this id now
+        compare, self._compare = self._compare, False
+        events = [event for event in map(decode, snapshot.events) if event is not None]
+        before = self.run.end
+        if self.state is None:
+            # What was trimmed before anybody watched is each watcher's own gap, by where it starts.
+            self.last = min(state.first_seq - 1, state.seq)
+            self.run.begin(self.last)
+        elif state.seq < self.last or compare:
+            if not compare and state.status.terminal:
+                self._compare = True
+                return Next.READ
+            if compare:
+                self._take_back(events, state)
+        self.state = state
+        if state.seq > self.last:
+            self._catch_up(events, state)
+        elif state.status.terminal and state.seq == self.last:
+            self._append(terminal_event(state))  # the end has lost its event
+        return self._apply_held(grown=self.run.end > before)
+
+    def vanished(self) -> Next:
+        """The deploy is no longer in the store: its end cannot be told."""
+        if self.ended:
+            return Next.NOTHING
+        self.run.append(frames.gap(self.last + 1, None, frames.LOST), self.last + 1)
+        self.run.append(frames.done(None), self.last + 1)
+        self.ended = self.lost = True
+        return Next.END
+
+    def _catch_up(self, events: list[Event], state: State) -> None:
+        """Append what the list has beyond `last`, up to the state's seq, with a gap for whatever it lacks."""
+        if state.first_seq > self.last + 1:
+            self._gap(min(state.first_seq - 1, state.seq), frames.TRIMMED)
+        for event in events:
+            if event.seq <= self.last or event.seq > state.seq:
+                continue
+            if event.seq > self.last + 1:
+                self._gap(event.seq - 1, frames.LOST)
+            self._append(event)
+        if self.last < state.seq:
+            if state.status.terminal:
+                if self.last < state.seq - 1:
+                    self._gap(state.seq - 1, frames.LOST)
+                self._append(terminal_event(state))
+            else:
+                self._gap(state.seq, frames.LOST)
+
+    def _take_back(self, events: list[Event], state: State) -> None:
+        """Where the list differs from what was sent, or ended below it, go back to the first difference."""
+        for event in events:
+            sent = self.run.frame_of(event.seq) if event.seq <= self.last else None
+            if sent is not None and sent != frames.event(event):
+                first = event.seq
+                break
+        else:
+            if not (state.status.terminal and state.seq < self.last):
+                return
+            first = state.seq + 1
+        self.run.take_back(Gap(first, self.last, frames.LOST))
+        self.last = first - 1
+
+    def _repeated(self, event: Event) -> Next:
+        sent = self.run.frame_of(event.seq)
+        if sent is None or sent == frames.event(event):
+            return Next.NOTHING
+        self._compare = True
+        return Next.READ
+
+    def _apply_held(self, *, grown: bool) -> Next:
+        late, self._held, self._asked = self._held[self._asked :], [], 0
+        ended = self.ended
+        for event in sorted(late, key=lambda event: event.seq):
+            if event.seq == self.last + 1 and not ended:
+                ended = self._append(event)
+                grown = True
+        if ended:
+            return Next.END
+        self._held = [event for event in late if event.seq > self.last]
+        if self._held:
+            return Next.READ
+        return Next.WAKE if grown else Next.NOTHING
+
+    def _append(self, event: Event) -> bool:
+        """Add the next event; return whether it is the end."""
+        self.run.append(frames.event(event), event.seq)
+        self.last = event.seq
+        if event.status is not None and event.status.terminal:
+            self.run.append(frames.done(event.seq + 1), event.seq + 1)
+            self.ended = True
+        return self.ended
+
+    def _gap(self, last: int, reason: str) -> None:
+        self.run.append_gap(Gap(self.last + 1, last, reason))
+        self.last = last
+
+
+def terminal_event(state: State) -> Event:
+    """The terminal event of a finished deploy, rebuilt from its state."""
+    at = state.finished_at or 0.0
+    data = encode_status(state.seq, at, state.status, state.error, state.detail, state.proof)
+    return Event(state.seq, at, data, None, state.status)

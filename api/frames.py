@@ -1,0 +1,45 @@
+"""Events as Server-Sent Events, byte for byte (WHATWG HTML, section 9.2).
+
+A blank line only ever ends an event: comments and `retry` are single lines, since widely used clients make an empty
+event of a blank line that follows them.
+"""
+
+import json
+
+from producer.event import Event
+
+DONE = "done"
+TRIMMED, LAGGED, LOST = "trimmed", "lagged", "lost"
+
+
+def event(event: Event) -> bytes:
+    """The frame of a log line (unnamed) or a status change; its id is its seq."""
+    name = b"" if event.status is None else b"event: status\n"
+    return b"%sid: %d\ndata: %s\n\n" % (name, event.seq, event.data)
+
+
+def gap(first: int, last: int | None, reason: str, identity: int | None = None) -> bytes:
+    """The events `first` to `last` (None: the end is not known) will not come.
+
+    Its id is `last`, or `identity` where the ids fall back; none where neither is known.
+    """
+    data = json.dumps({"from": first, "to": last, "reason": reason}, separators=(",", ":"))
+    at = last if identity is None else identity
+    line = "" if at is None else f"id: {at}\n"
+    return f"event: gap\n{line}data: {data}\n\n".encode()
+
+
+def done(identity: int | None) -> bytes:
+    """The end of the stream of a finished deploy."""
+    line = "" if identity is None else f"id: {identity}\n"
+    return f"event: {DONE}\n{line}data: {{}}\n\n".encode()
+
+
+def retry(milliseconds: int) -> bytes:
+    """After how long a client should come back."""
+    return b"retry: %d\n" % milliseconds
+
+
+def comment(text: str) -> bytes:
+    """A line that clients ignore. `text` has no line breaks."""
+    return f": {text}\n".encode()

@@ -1,0 +1,314 @@
+"""The hub: one subscription per deploy that somebody watches, fanned out to all its watchers.
+
+A topic is registered before the first await, so that who comes at the same time finds it. Then: read the list (a
+finished deploy needs no more), subscribe, and on the confirmation read the list again behind what is known. What was
+published from the confirmation on is received and merged by sequence number, so no line is lost or doubled at the seam.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from api.catchup import PAGE_EVENTS, page
+from api.follow import Follow, Next
+from api.run import Run
+from api.subscriber import Subscriber
+from producer import calls
+from producer.deploys import states
+from producer.errors import DeployLogError, StoreAway, StoreCorrupt, UnknownDeploy
+from producer.keys import Keys
+from producer.store import AsyncStore
+
+log = logging.getLogger(__name__)
+
+TOPIC_BYTES = 16 * 1024 * 1024
+_LEAST_TOPIC_BYTES = 64 * 1024
+_VALID_SECONDS = 2.0
+_READS_AT_ONCE = 8
+
+
+class Waiting(Protocol):
+    """Whoever waits for a topic to grow."""
+
+    def wake(self) -> None:
+        """The topic has grown or ended."""
+
+
+class Topic:
+    """One deploy that is watched, or was: its run of frames, what is known of it, and who waits for more."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.channel = keys.events.encode()
+        self.run = Run()
+        self.follow = Follow(self.run)
+        self.watchers = 0
+        self.waiting: set[Waiting] = set()
+        self.error: Exception | None = None
+        self.read_at = 0.0
+        self._opened = asyncio.Event()
+        self._reading = False
+        self._read_again = False
+
+    async def opened(self) -> None:
+        """Wait for the first read. Raises what it met: UnknownDeploy, StoreAway, StoreCorrupt."""
+        await self._opened.wait()
+        if self.error is not None:
+            raise self.error
+
+    def wake(self) -> None:
+        """Let all that wait look again."""
+        waiting, self.waiting = self.waiting, set()
+        for watcher in waiting:
+            watcher.wake()
+
+    def open(self, error: Exception | None = None) -> None:
+        """The first read is done, or the topic has failed."""
+        self.error = error
+        self._opened.set()
+        self.wake()
+
+    def start_reading(self) -> bool:
+        """Whether the caller is to read; when a read is under way, it will be followed by another."""
+        self._read_again = True
+        if self._reading:
+            return False
+        self._reading = True
+        return True
+
+    def keep_reading(self) -> bool:
+        """Whether one more read was asked for since the last one began."""
+        self._reading, self._read_again = self._read_again, False
+        return self._reading
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The hub in numbers. `bytes` are those of all frames held."""
+
+    topics: int
+    finished: int
+    watchers: int
+    channels: int
+    bytes: int
+    connected: bool
+
+
+class Hub:
+    """All topics of this process. `memory` bounds the bytes of frames that it holds."""
+
+    def __init__(self, store: AsyncStore, url: str, memory: int) -> None:
+        self._store = store
+        self._memory = memory
+        self._subscriber = Subscriber(url, self._confirmed, self._message)
+        self._topics: dict[Keys, Topic] = {}
+        self._by_channel: dict[bytes, Topic] = {}
+        self._finished: OrderedDict[Keys, Topic] = OrderedDict()
+        self._finished_bytes = 0
+        self._pages: dict[tuple[Keys, int, str], asyncio.Task[tuple[bytes, int]]] = {}
+        self._reads = asyncio.Semaphore(_READS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def running(self, on_crash: Callable[[], None]) -> AsyncIterator[None]:
+        """Keep the subscription while the context is open; `on_crash` when that fails for good."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                log.critical("the hub has crashed", exc_info=task.exception())
+                on_crash()
+
+        subscription = asyncio.ensure_future(self._subscriber.run())
+        subscription.add_done_callback(ended)
+        try:
+            yield
+        finally:
+            tasks = [subscription, *self._tasks, *self._pages.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def live(self) -> list[Topic]:
+        """The topics that are open and have not ended."""
+        return [topic for topic in self._by_channel.values() if not topic.follow.ended]
+
+    def statistics(self) -> Statistics:
+        """The hub in numbers, now."""
+        topics = self._topics.values()
+        return Statistics(
+            topics=len(self._topics),
+            finished=len(self._finished),
+            watchers=sum(topic.watchers for topic in topics),
+            channels=self._subscriber.channels,
+            bytes=sum(topic.run.bytes for topic in topics) + self._finished_bytes,
+            connected=self._subscriber.connected,
+        )
+
+    def enter(self, keys: Keys) -> Topic:
+        """Become a watcher: pair it with `leave`. Await `opened` before using the topic."""
+        topic = self._topics.get(keys) or self._take_finished(keys)
+        if topic is None:
+            topic = Topic(keys)
+            self._spawn(topic, self._open(topic))
+        elif topic.follow.ended and _now() - topic.read_at > _VALID_SECONDS:
+            topic = self._revalidated(topic)
+        self._topics[keys] = topic
+        topic.watchers += 1
+        return topic
+
+    def leave(self, topic: Topic) -> None:
+        """Stop watching. With the last watcher the topic goes; a finished one is kept for the next replay."""
+        topic.watchers -= 1
+        if topic.watchers:
+            return
+        self._unsubscribe(topic)
+        if self._topics.get(topic.keys) is topic:
+            del self._topics[topic.keys]
+            if topic.follow.ended and not topic.follow.lost:
+                self._finished[topic.keys] = topic
+                self._finished_bytes += topic.run.bytes
+        while self._finished_bytes > self._memory // 4 and self._finished:
+            _, oldest = self._finished.popitem(last=False)
+            self._finished_bytes -= oldest.run.bytes
+
+    def read(self, topic: Topic) -> None:
+        """Have the list read again behind what the topic knows."""
+        if topic.start_reading():
+            self._spawn(topic, self._read(topic))
+
+    async def page(self, keys: Keys, after: int, reason: str) -> tuple[bytes, int]:
+        """Frames straight from the list, for a watcher that fell out of memory, and the seq that it then has.
+
+        Watchers at the same place share one read. Raises UnknownDeploy, StoreAway.
+        """
+        key = (keys, after, reason)
+        task = self._pages.get(key)
+        if task is None:
+            task = self._pages[key] = asyncio.ensure_future(self._page(*key))
+            task.add_done_callback(lambda task: self._paged(key, task))
+        return await asyncio.shield(task)
+
+    def _paged(self, key: tuple[Keys, int, str], task: "asyncio.Task[tuple[bytes, int]]") -> None:
+        del self._pages[key]
+        if not task.cancelled():
+            task.exception()  # those who waited may have left: it counts as seen
+
+    def _take_finished(self, keys: Keys) -> Topic | None:
+        topic = self._finished.pop(keys, None)
+        if topic is not None:
+            self._finished_bytes -= topic.run.bytes
+        return topic
+
+    def _revalidated(self, topic: Topic) -> Topic:
+        fresh = Topic(topic.keys)
+        fresh.run, fresh.follow = topic.run, topic.follow
+        self._spawn(fresh, self._revalidate(fresh))
+        return fresh
+
+    async def _revalidate(self, topic: Topic) -> None:
+        """A finished deploy may have expired, or be another one by now."""
+        known = topic.follow
+        try:
+            ((state,), _) = await self._store.run(states([topic.keys]))
+        except DeployLogError as error:
+            self._fail(topic, error)
+            return
+        if state is not None and known.is_end_of(state):
+            topic.read_at = _now()
+            topic.open()
+            return
+        topic.run = Run()
+        topic.follow = Follow(topic.run)
+        await self._open(topic)
+
+    async def _open(self, topic: Topic) -> None:
+        try:
+            async with self._reads:
+                topic.read_at = _now()
+                topic.follow.snapshot(await self._store.run(calls.snapshot(topic.keys)))
+        except DeployLogError as error:
+            self._fail(topic, error)
+            return
+        self._trim(topic)
+        if not topic.follow.ended and topic.watchers:
+            self._by_channel[topic.channel] = topic
+            self._subscriber.subscribe(topic.channel)
+        topic.open()
+
+    def _fail(self, topic: Topic, error: Exception) -> None:
+        if self._topics.get(topic.keys) is topic:
+            del self._topics[topic.keys]
+        self._unsubscribe(topic)
+        topic.open(error)
+
+    def _unsubscribe(self, topic: Topic) -> None:
+        if self._by_channel.get(topic.channel) is topic:
+            del self._by_channel[topic.channel]
+            self._subscriber.unsubscribe(topic.channel)
+
+    def _confirmed(self, channel: bytes) -> None:
+        topic = self._by_channel.get(channel)
+        if topic is not None:
+            self.read(topic)
+
+    def _message(self, channel: bytes, data: bytes) -> None:
+        topic = self._by_channel.get(channel)
+        if topic is not None:
+            self._act(topic, topic.follow.message(data))
+
+    def _act(self, topic: Topic, action: Next) -> None:
+        if action is Next.READ:
+            self.read(topic)
+        elif action is not Next.NOTHING:
+            self._trim(topic)
+            topic.wake()
+            if action is Next.END:
+                self._unsubscribe(topic)
+
+    async def _read(self, topic: Topic) -> None:
+        delay = 0.05
+        while topic.keep_reading():
+            if topic.follow.ended or not topic.watchers:
+                continue
+            try:
+                async with self._reads:
+                    after = topic.follow.read_after
+                    snapshot = await self._store.run(calls.snapshot(topic.keys, after))
+            except (UnknownDeploy, StoreCorrupt):
+                self._act(topic, topic.follow.vanished())
+            except StoreAway:
+                topic.start_reading()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
+            else:
+                self._act(topic, topic.follow.snapshot(snapshot))
+
+    async def _page(self, keys: Keys, after: int, reason: str) -> tuple[bytes, int]:
+        async with self._reads:
+            snapshot = await self._store.run(calls.snapshot(keys, after, PAGE_EVENTS))
+        return page(snapshot, after, reason)
+
+    def _trim(self, topic: Topic) -> None:
+        share = self._memory // max(1, len(self._topics))
+        topic.run.trim(max(_LEAST_TOPIC_BYTES, min(TOPIC_BYTES, share)))
+
+    def _spawn(self, topic: Topic, work: Coroutine[None, None, None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                # Nobody may wait for ever on a topic whose task has died.
+                log.error("the topic of %s has failed", topic.keys, exc_info=error)
+                self._fail(topic, RuntimeError("the topic has failed"))
+
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(ended)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

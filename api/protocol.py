@@ -1,0 +1,65 @@
+"""uvicorn's HTTP protocol with what it lacks: bounds on a request's headers, and a way to cut a stalled client off."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_SECONDS = 10.0
+HEADER_BYTES = 128 * 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """Closes a connection whose request headers take too long or too much room (HTTP 431).
+
+    Puts `deploytail.abort` into the scope's extensions: it drops the connection and all that waits to be sent.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected: its request must follow."""
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self._headers_done()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        if self._header_timer is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADER_BYTES:
+                self._headers_done()
+                self.transport.write(
+                    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                )
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self.scope["extensions"] = {"deploytail.abort": self.transport.abort}  # type: ignore[dict-item]
+        if self._header_timer is None:
+            self._expect_headers()
+
+    def on_headers_complete(self) -> None:
+        """The request's headers are there."""
+        self._headers_done()
+        super().on_headers_complete()
+
+    def _expect_headers(self) -> None:
+        self._header_bytes = 0
+        self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _headers_done(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None

@@ -1,0 +1,166 @@
+"""A bounded run of ready frames that all watchers of a deploy share; each watcher is a cursor into it.
+
+A cursor is the absolute index of a frame: it stays right while the oldest frames are dropped, and when the ids of the
+frames fall back after a fail-over.
+"""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from api import frames
+
+CHUNK_BYTES = 64 * 1024
+_SHARED_BYTES = 1024 * 1024
+
+
+class Chunk(NamedTuple):
+    """Joined frames, the cursor behind them, and the seq of the last event in them."""
+
+    data: bytes
+    cursor: int
+    seq: int
+
+
+class Gap(NamedTuple):
+    """A frame that stands for the events `first` to `last`."""
+
+    first: int
+    last: int
+    reason: str
+
+
+class Seat(NamedTuple):
+    """Where a watcher starts: `prefix` is for it alone, then it goes on from `cursor`."""
+
+    prefix: bytes
+    cursor: int
+
+
+class Run:
+    """Frames in order, each with the seq of the last event that it stands for."""
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+        self._seqs: list[int] = []
+        self._base = 0  # the cursor of the first frame held
+        self._joinable = 0  # before this cursor the log has been taken back; nobody may start there
+        self._gaps: dict[int, Gap] = {}
+        self._shared: dict[int, Chunk] = {}
+        self._shared_bytes = 0
+        self._floor = 0  # the seq before the first frame that can be joined
+        self._gone = 0  # up to this seq the list has nothing either
+        self.bytes = 0
+
+    @property
+    def end(self) -> int:
+        """The cursor behind the last frame."""
+        return self._base + len(self._frames)
+
+    @property
+    def start(self) -> int:
+        """The cursor of the first frame held."""
+        return self._base
+
+    def begin(self, gone: int) -> None:
+        """The run starts behind seq `gone`; what comes before was trimmed from the list too."""
+        self._floor = self._gone = gone
+
+    def append(self, frame: bytes, seq: int) -> None:
+        """Add the frame of event `seq`."""
+        self._frames.append(frame)
+        self._seqs.append(seq)
+        self.bytes += len(frame)
+
+    def append_gap(self, gap: Gap) -> None:
+        """Add a gap in the place of its events."""
+        self._gaps[self.end] = gap
+        self.append(frames.gap(*gap), gap.last)
+
+    def take_back(self, gap: Gap) -> None:
+        """The log has lost what was sent from `gap.first` on: say so, and let ids go on behind `gap.first` - 1.
+
+        Who joins later starts behind this, or reads the list.
+        """
+        self.append(frames.gap(*gap, identity=gap.first - 1), gap.first - 1)
+        self._joinable = self.end
+        self._floor = gap.first - 1
+
+    def frame_of(self, seq: int) -> bytes | None:
+        """The frame of event `seq` as it was sent, or None where it is not held."""
+        low = self._joinable_index()
+        at = bisect_right(self._seqs, seq - 1, low)
+        if at < len(self._seqs) and self._seqs[at] == seq and self._base + at not in self._gaps:
+            return self._frames[at]
+        return None
+
+    def seat(self, after: int) -> Seat | None:
+        """Where a watcher starts that has everything up to seq `after`; None where that is no longer held."""
+        if after < self._floor:
+            if self._floor != self._gone:
+                return None
+            prefix = frames.gap(after + 1, self._gone, frames.TRIMMED)
+            return Seat(prefix, self._base + self._joinable_index())
+        at = bisect_right(self._seqs, after, self._joinable_index())
+        cursor = self._base + at
+        gap = self._gaps.get(cursor)
+        if gap is not None and gap.first <= after:
+            return Seat(frames.gap(after + 1, gap.last, gap.reason), cursor + 1)
+        return Seat(b"", cursor)
+
+    def take(self, cursor: int) -> Chunk | None:
+        """The next frames from `cursor` on, joined.
+
+        Empty at the end of the run; None where the frames at the cursor are no longer held. Watchers at the same
+        place get the same bytes object.
+        """
+        if cursor < self._base:
+            return None
+        shared = self._shared.get(cursor)
+        if shared is not None and (shared.cursor == self.end or len(shared.data) >= CHUNK_BYTES):
+            return shared
+        at = cursor - self._base
+        stop, size = at, 0
+        while stop < len(self._frames) and size < CHUNK_BYTES:
+            size += len(self._frames[stop])
+            stop += 1
+        if stop == at:
+            return Chunk(b"", cursor, 0)
+        if stop == at + 1:
+            return Chunk(self._frames[at], cursor + 1, self._seqs[at])
+        chunk = Chunk(b"".join(self._frames[at:stop]), self._base + stop, self._seqs[stop - 1])
+        self._share(cursor, chunk)
+        return chunk
+
+    def frames_from(self, cursor: int) -> list[bytes]:
+        """All frames from `cursor` on, each on its own."""
+        return self._frames[max(0, cursor - self._base) :]
+
+    def trim(self, limit: int) -> None:
+        """Drop the oldest frames until at most `limit` bytes are held; the newest two, maybe the end, always stay."""
+        if self.bytes <= limit:
+            return
+        # A quarter more than needed, so that a full run is not moved for each frame.
+        target, drop = limit - limit // 4, 0
+        while self.bytes > target and drop < len(self._frames) - 2:
+            self.bytes -= len(self._frames[drop])
+            drop += 1
+        if not drop:
+            return
+        if self._base + drop > self._joinable:
+            self._floor = max(self._floor, self._seqs[drop - 1])
+        del self._frames[:drop], self._seqs[:drop]
+        self._base += drop
+        self._gaps = {at: gap for at, gap in self._gaps.items() if at >= self._base}
+        self._shared.clear()
+        self._shared_bytes = 0
+
+    def _joinable_index(self) -> int:
+        return max(0, self._joinable - self._base)
+
+    def _share(self, cursor: int, chunk: Chunk) -> None:
+        old = self._shared.pop(cursor, None)
+        self._shared_bytes += len(chunk.data) - (len(old.data) if old else 0)
+        if self._shared_bytes > _SHARED_BYTES:
+            self._shared.clear()
+            self._shared_bytes = len(chunk.data)
+        self._shared[cursor] = chunk

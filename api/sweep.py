@@ -1,0 +1,60 @@
+"""The periodic check of all topics: finds a lost last message, a vanished deploy, and a dead writer."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from api.hub import Hub
+from producer.deploys import end_deploy, states
+from producer.errors import DeployLogError, Finished, Moved, UnknownDeploy
+from producer.reap import Judge
+from producer.store import AsyncStore
+
+log = logging.getLogger(__name__)
+
+LEAST_SECONDS, MOST_SECONDS = 2.0, 5.0
+
+
+async def sweep(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str]) -> None:
+    """Check all live topics every 2 to 5 s, until cancelled."""
+    while True:
+        await asyncio.sleep(random.uniform(LEAST_SECONDS, MOST_SECONDS))
+        try:
+            await sweep_once(hub, store, judge, new_token)
+        except DeployLogError as error:
+            judge.reset()
+            log.info("the periodic check has failed: %s", error)
+
+
+async def sweep_once(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str]) -> None:
+    """One check: one pipeline for all topics. Raises StoreAway."""
+    topics = hub.live
+    judge.keep([topic.keys for topic in topics])
+    if not topics:
+        return
+    found, redis_time = await store.run(states([topic.keys for topic in topics]))
+    for topic, state in zip(topics, found, strict=True):
+        if state is None or state.seq != topic.follow.last or state.status.terminal:
+            hub.read(topic)
+        if state is None:
+            continue
+        verdict = judge.judge(topic.keys, state, time.monotonic(), redis_time)
+        if verdict is None:
+            continue
+        try:
+            await store.run(
+                end_deploy(
+                    topic.keys,
+                    new_token(),
+                    state,
+                    verdict.status,
+                    verdict.reason,
+                    verdict.detail,
+                    time.time(),
+                )
+            )
+            log.warning("ended %s: %s", topic.keys, verdict.detail)
+        except (Moved, Finished, UnknownDeploy):
+            pass  # somebody was quicker, or the writer lives
