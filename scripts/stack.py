@@ -1,0 +1,134 @@
+"""Everything that a deploytail needs, as processes of this one: Valkey, worker and API."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import httpx2
+
+from producer.connect import shown
+from producer.home import Running, find_running, forget_running, home, note_running
+from scripts.embedded import valkey
+from worker.lifetime import die_with_parent
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 15.0
+
+
+class StackError(Exception):
+    """A part does not start, or has stopped. `already`: because another one runs."""
+
+    def __init__(self, message: str, *, already: bool = False) -> None:
+        self.already = already
+        super().__init__(message)
+
+
+@dataclass
+class Stack:
+    """The running parts and their addresses."""
+
+    redis_url: str
+    api_url: str
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def dead(self) -> str | None:
+        """The name of a part that has stopped, or None."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                return name
+        return None
+
+
+@contextmanager
+def stack(
+    *,
+    redis_url: str | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    workers: int = 2,
+    verbose: bool = False,
+    say: Callable[[str], None],
+) -> Iterator[Stack]:
+    """Run the parts, Valkey only where no `redis_url` is given. They stop in an order in which nothing is lost.
+
+    `port` None takes the usual one where that is free. Raises StackError, EmbeddedError.
+    """
+    running = find_running()
+    if running is not None:
+        raise StackError(f"deploytail is up already (process {running.pid}, {running.api_url})", already=True)
+    home().mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as parts:
+        if redis_url is None:
+            redis_url = parts.enter_context(valkey(home() / "valkey"))
+            say(f"Valkey   {redis_url}   (data in {home() / 'valkey'})")
+        else:
+            say(f"Redis    {shown(redis_url)}")
+        environment = os.environ | {
+            "DEPLOYTAIL_REDIS_URL": redis_url,
+            "DEPLOYTAIL_LOG_LEVEL": "info" if verbose else "warning",
+        }
+        environment.setdefault("DEPLOYTAIL_STOP_TIMEOUT", "3")
+        api, api_url = _start_api(environment, host, port)
+        parts.callback(_stop, api)
+        say(f"API      {api_url}   (documentation at {api_url}/docs)")
+        worker = _start([sys.executable, "-m", "worker", "--workers", str(workers)], environment)
+        parts.callback(_stop, worker)
+        say(f"Workers  {workers}")
+        note_running(Running(os.getpid(), redis_url, api_url))
+        parts.callback(forget_running)
+        running_stack = Stack(redis_url, api_url, {"API": api, "worker": worker})
+        _await_ready(running_stack)
+        yield running_stack
+
+
+def _start(command: list[str], environment: dict[str, str], stdout: int | None = None) -> "subprocess.Popen[bytes]":
+    # In a session of its own: on Ctrl-C this process stops the parts, one after the other.
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+
+
+def _start_api(environment: dict[str, str], host: str, port: int | None) -> tuple["subprocess.Popen[bytes]", str]:
+    usual = int(environment.get("DEPLOYTAIL_PORT", "8400"))
+    for wanted in (usual, 0) if port is None else (port,):
+        command = [sys.executable, "-m", "api", "--host", host, "--port", str(wanted)]
+        process = _start(command, environment, subprocess.PIPE)
+        words = process.stdout.readline().decode().split() if process.stdout else []
+        url = next((word.rstrip(",") for word in words if word.startswith("http")), None)
+        if url is not None:
+            return process, url
+        process.wait()
+    raise StackError(f"the API does not start on {host}:{port}: is the port taken?")
+
+
+def _await_ready(stack: Stack) -> None:
+    end = time.monotonic() + _START_SECONDS
+    with httpx2.Client() as client:
+        while time.monotonic() < end:
+            if name := stack.dead():
+                raise StackError(f"the {name} has stopped")
+            try:
+                if client.get(f"{stack.api_url}/readyz").is_success:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.05)
+    raise StackError(f"the API at {stack.api_url} does not become ready")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,71 @@
+"""Deploys for a person: a table, and one in detail; for a program: JSON."""
+
+import json
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from scripts.terminal import safe
+
+_STYLES = {"complete": "green", "failed": "red", "cancelled": "yellow", "building": "cyan"}
+
+
+def print_json(found: Any) -> None:
+    """The answer as it came."""
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
+    """A row a deploy."""
+    console = Console()
+    if not deploys:
+        console.print(f"no deploys of {app}: queue one with 'deploytail enqueue {app}'")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("DEPLOY", "STATUS", "QUEUED", "TOOK", "LINES", "MESSAGE"):
+        table.add_column(title, justify="right" if title in ("TOOK", "LINES") else "left", no_wrap=title != "MESSAGE")
+    for deploy in deploys:
+        status = deploy["status"]
+        style = _STYLES.get(status, "")
+        table.add_row(
+            deploy["deploy_id"],
+            f"[{style}]{status}[/]" if style else status,
+            _when(deploy["queued_at"]),
+            _took(deploy),
+            f"{deploy['lines']:,}",
+            _text(deploy["message"]),
+        )
+    console.print(table)
+
+
+def deploy_details(deploy: dict[str, Any]) -> None:
+    """A row a fact."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in deploy.items():
+        if value is None:
+            continue
+        table.add_row(f"[dim]{name}[/]", _text(_fact(name, value)))
+    Console().print(table)
+
+
+def _fact(name: str, value: Any) -> str:
+    if name.endswith("_at"):
+        return _when(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return str(value)
+
+
+def _text(value: str | None) -> str:
+    return safe(value or "", colour=False).replace("[", r"\[")
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _took(deploy: dict[str, Any]) -> str:
+    start, end = deploy["started_at"], deploy["finished_at"]
+    return f"{end - start:.1f} s" if start and end else ""

@@ -1,0 +1,66 @@
+"""Shows a log as it comes, proves at its end that it is whole, and mirrors the deploy's status."""
+
+import os
+import sys
+from collections.abc import Iterable
+
+from api.client import DONE, GAP, LINE, STATUS, Message
+from api.verify import Verifier
+from producer.status import Status
+from scripts.terminal import one_line, safe
+
+EXIT = {Status.COMPLETE: 0, Status.FAILED: 1, Status.CANCELLED: 3}
+EXIT_NOT_WHOLE = 4
+EXIT_AWAY = 69
+EXIT_INTERRUPTED = 130
+
+
+def show(messages: Iterable[Message]) -> int:
+    """Print the lines to stdout, all else to stderr; return the exit status of the design."""
+    verifier = Verifier()
+    screen = _Screen()
+    for message in messages:
+        if message.kind == LINE:
+            verifier.line(message.data)
+            screen.line(message.data["line"])
+        elif message.kind == STATUS:
+            verifier.changed(message.data)
+            screen.note(message.data["status"])
+        elif message.kind == GAP:
+            verifier.gap(message.data)
+            screen.note(_gap(message.data))
+        elif message.kind == DONE:
+            break
+    sys.stdout.flush()
+    screen.verdict(verifier)
+    if not verifier.whole or verifier.status is None:
+        return EXIT_NOT_WHOLE
+    return EXIT[verifier.status]
+
+
+class _Screen:
+    """Standard output and error, each a terminal or not."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+        plain = bool(os.environ.get("NO_COLOR"))
+        self._colour = self._terminal and not plain
+        self._dim = ("\x1b[2m", "\x1b[0m") if sys.stderr.isatty() and not plain else ("", "")
+
+    def line(self, line: str) -> None:
+        shown = safe(line, colour=self._colour) if self._terminal else one_line(line)
+        sys.stdout.write(shown + "\n")
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        before, after = self._dim
+        print(f"{before}── {text}{after}", file=sys.stderr)
+
+    def verdict(self, verifier: Verifier) -> None:
+        print(verifier.summary(), file=sys.stderr)
+
+
+def _gap(gap: dict[str, object]) -> str:
+    if gap["to"] is None:
+        return f"events from {gap['from']} on are lost: the deploy is no longer in the store"
+    return f"events {gap['from']} to {gap['to']} are missing: {gap['reason']}"
