@@ -27,7 +27,7 @@ WAIT_SECONDS = 20.0
 class FakeClient(fakeredis.FakeRedis):
     """fakeredis does not know the `#!lua` line that real servers read a script's flags from: it is taken off."""
 
-    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+    def evalsha(self, sha: str, _numkeys: int, *_keys_and_args: Any) -> Any:
         """Never known by its sha: the caller falls back to `eval`."""
         raise NoScriptError(sha)
 
