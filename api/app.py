@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from api import deploys, errors, health, logs
 from api.hub import Hub
 from api.limits import Slots
+from api.openapi import publish_events
 from api.queue import DeployQueue
 from api.services import Services
 from api.settings import ApiSettings
@@ -68,4 +69,5 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.include_router(deploys.router)
     app.include_router(health.router)
     errors.install(app)
+    publish_events(app)
     return app

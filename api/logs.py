@@ -32,7 +32,7 @@ data: {"seq":4,"ts":1711741205.345,"line":"Deploy complete!","stream":"system"}
 
 event: status
 id: 5
-data: {"seq":5,"ts":1711741205.345,"status":"complete","lines":2,"crc32":1374107213}
+data: {"seq":5,"ts":1711741205.345,"status":"complete","lines":2,"crc32":556218500}
 
 event: done
 id: 6
@@ -46,7 +46,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {
             "application/json": {"schema": {}},
             "text/event-stream": {
-                "schema": {"type": "string", "description": "Server-Sent Events, see the example"},
+                "schema": {
+                    "type": "string",
+                    "description": "Server-Sent Events. The data of an unnamed event is a LogEvent, of `status` a "
+                    "StatusEvent, of `gap` a GapEvent, of `done` an empty object.",
+                },
                 "example": _EXAMPLE,
             },
         },

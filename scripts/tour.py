@@ -45,10 +45,10 @@ def _show_both(client: Client) -> int:
         "A job was queued in Valkey; an RQ worker ran it and appended each line to a capped list and published it.\n"
         "The API sent the cached lines first, then followed live; both times the log was proven whole.\n"
         "\nWhere to go next\n"
-        "  ./scripts/deploytail up                          run it yourself; then, in another terminal:\n"
-        f"  ./scripts/deploytail enqueue {APP} --watch          a fake deploy\n"
-        f"  ./scripts/deploytail run {APP} -- make test         a real command as a deploy\n"
-        "  ./scripts/deploytail --help                      everything else"
+        "  ./scripts/deploytail up                     run it yourself; then, in another terminal:\n"
+        f"  ./scripts/deploytail enqueue {APP} --watch   a fake deploy\n"
+        f"  ./scripts/deploytail run {APP} -- make test  a real command as a deploy\n"
+        "  ./scripts/deploytail --help                 everything else"
     )
     return live or replayed
 

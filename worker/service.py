@@ -30,7 +30,6 @@ class DeployWorker(Worker):
     def work(self, *args: Any, **options: Any) -> bool:
         """Work until stopped; there is nothing to schedule."""
         die_with_parent()
-        logging.getLogger("rq.worker").setLevel(options.get("logging_level") or logging.INFO)
         return super().work(*args, **(options | {"with_scheduler": False}))
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -67,6 +66,8 @@ class Pool(WorkerPool):
 
 def run(settings: WorkerSettings, url: str) -> None:
     """Run workers until a signal comes, or with `burst` until the queue is empty. `url` is where the logs are."""
+    # RQ sets its workers' level only once they work, and says a lot before.
+    logging.getLogger("rq.worker").setLevel(settings.log_level.upper())
     queue = connect(settings.queue_url or url, retries=_RETRIES)
     store = Store(connect(url))
     judge = Judge(settings.lease, settings.cancel_grace, settings.queue_timeout)
