@@ -113,10 +113,10 @@ def replay(
         _show(client, app_id, deploy_id, speed=speed, max_idle=max_idle)
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+@app.command()
 def run(
     app_id: App,
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The command and its arguments.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
     deploy_id: Annotated[str | None, typer.Option("--id", help="Id of the deploy; by default a random one.")] = None,
     message: Annotated[
         str | None, typer.Option("--message", "-m", help="What the deploy is about; by default the command.")

@@ -2,13 +2,15 @@
 
 import json
 import time
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from scripts.terminal import safe
 
+_TITLES = ("DEPLOY", "STATUS", "QUEUED", "TOOK", "LINES", "MESSAGE")
 _STYLES = {"complete": "green", "failed": "red", "cancelled": "yellow", "building": "cyan"}
 
 
@@ -23,20 +25,25 @@ def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
     if not deploys:
         console.print(f"no deploys of {app}: queue one with 'deploytail enqueue {app}'")
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("DEPLOY", "STATUS", "QUEUED", "TOOK", "LINES", "MESSAGE"):
-        table.add_column(title, justify="right" if title in ("TOOK", "LINES") else "left", no_wrap=title != "MESSAGE")
-    for deploy in deploys:
-        status = deploy["status"]
-        style = _STYLES.get(status, "")
-        table.add_row(
+    rows = [
+        (
             deploy["deploy_id"],
-            f"[{style}]{status}[/]" if style else status,
+            deploy["status"],
             _when(deploy["queued_at"]),
             _took(deploy),
             f"{deploy['lines']:,}",
             _text(deploy["message"]),
         )
+        for deploy in deploys
+    ]
+    table = Table(box=None, pad_edge=False)
+    for at, title in enumerate(_TITLES):
+        # On a narrow screen only the message, the last column, gives way.
+        width = None if title == _TITLES[-1] else max(len(row[at]) for row in rows)
+        justify: Literal["left", "right"] = "right" if title in ("TOOK", "LINES") else "left"
+        table.add_column(title, justify=justify, min_width=width, no_wrap=True)
+    for name, status, *rest in rows:
+        table.add_row(name, Text(status, _STYLES.get(status, "")), *rest)
     console.print(table)
 
 
