@@ -19,7 +19,7 @@ from tests.helpers import ROOT
 
 def test_the_python_examples_write_whole_deploys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library example completes a deploy, and the job example, run by a real RQ worker, another one."""
-    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(str(ROOT / "README.md"))
+    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(ROOT / "README.md")
     # A Valkey of its own: the examples use the usual names, and a worker of another test would take their job.
     with valkey(tmp_path) as url, redis.Redis.from_url(url) as client:
         monkeypatch.setenv("DEPLOYTAIL_REDIS_URL", url)
