@@ -12,7 +12,7 @@ HEADER_BYTES = 128 * 1024
 class Protocol(HttpToolsProtocol):
     """Closes a connection whose request headers take too long or too much room (HTTP 431).
 
-    Puts `deploytail.abort` into the scope's extensions: it drops the connection and all that waits to be sent.
+    Puts its transport into the scope's extensions, as `deploytail.transport`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +46,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self.scope["extensions"] = {"deploytail.abort": self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {"deploytail.transport": self.transport}  # type: ignore[dict-item]
         if self._header_timer is None:
             self._expect_headers()
 

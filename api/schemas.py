@@ -1,6 +1,7 @@
 """What enters and leaves the HTTP API, as pydantic models."""
 
 import json
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -50,9 +51,7 @@ class Simulate(BaseModel):
 
 
 class DeployRequest(BaseModel):
-    """A deploy to be queued."""
-
-    model_config = ConfigDict(extra="forbid")
+    """A deploy to be queued. What a client of the service that this one stands in for sends besides is ignored."""
 
     environment: Environment = Environment.PRODUCTION
     message: str | None = Field(None, max_length=1_000)
@@ -71,7 +70,7 @@ class DeployQueued(BaseModel):
 
 
 class Deploy(BaseModel):
-    """A deploy. Times are Unix seconds."""
+    """A deploy. Times are ISO 8601, in UTC."""
 
     app_id: str
     deploy_id: str
@@ -79,10 +78,10 @@ class Deploy(BaseModel):
     environment: str | None
     source: str | None
     message: str | None
-    queued_at: float
+    queued_at: datetime
     queued_by: str | None
-    started_at: float | None
-    finished_at: float | None
+    started_at: datetime | None
+    finished_at: datetime | None
     error: str | None
     detail: str | None
     lines: int
@@ -115,10 +114,10 @@ def deploy(keys: Keys, state: State) -> Deploy:
         environment=state.environment,
         source=state.source,
         message=state.message,
-        queued_at=state.queued_at,
+        queued_at=_time(state.queued_at),
         queued_by=state.queued_by,
-        started_at=state.started_at,
-        finished_at=state.finished_at,
+        started_at=None if state.started_at is None else _time(state.started_at),
+        finished_at=None if state.finished_at is None else _time(state.finished_at),
         error=state.error,
         detail=state.detail,
         lines=state.proof.lines,
@@ -139,6 +138,10 @@ def request(body: DeployRequest, job: str, queued_by: str | None) -> Request:
         job=job,
         simulate=body.simulate.model_dump_json(),
     )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _simulate(stored: str | None) -> Simulate | None:

@@ -1,7 +1,7 @@
 """Deploys for a person: a table, and one in detail; for a program: JSON."""
 
 import json
-import time
+from datetime import datetime
 from typing import Any, Literal
 
 from rich.console import Console
@@ -69,10 +69,13 @@ def _text(value: str | None) -> str:
     return safe(value or "", colour=False).replace("[", r"\[")
 
 
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+def _when(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _took(deploy: dict[str, Any]) -> str:
     start, end = deploy["started_at"], deploy["finished_at"]
-    return f"{end - start:.1f} s" if start and end else ""
+    if not (start and end):
+        return ""
+    took = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    return f"{took.total_seconds():.1f} s"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from random import Random
 from types import FrameType
 
+from rq import get_current_job
 from rq.timeouts import BaseTimeoutException
 
 from producer.errors import AlreadyClaimed, DeployCancelled, Finished
@@ -18,6 +19,8 @@ from producer.writer import Writer
 from worker.scenarios import SCENARIOS, Scenario
 
 log = logging.getLogger(__name__)
+
+_LIMIT_GRACE_SECONDS = 30
 
 
 class Interrupted(BaseException):
@@ -38,13 +41,19 @@ def run_deploy(
     """
     steps = SCENARIOS[scenario](Random(seed))
     try:
-        with interruptible(), open_log(app_id, deploy_id) as writer:
+        with interruptible(), open_log(app_id, deploy_id, time_limit=_time_limit()) as writer:
             return _play(steps, writer, speed)
     except (AlreadyClaimed, Finished) as error:
         log.warning("refused: %s", error)
         return "refused"
     except DeployCancelled:
         return Status.CANCELLED
+
+
+def _time_limit() -> int | None:
+    """After how many seconds the deploy is ended from outside, should the job not end at its own limit."""
+    job = get_current_job()
+    return None if job is None or not job.timeout else int(job.timeout) + _LIMIT_GRACE_SECONDS
 
 
 def _play(steps: Scenario, writer: Writer, speed: float) -> str:
