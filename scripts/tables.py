@@ -37,11 +37,14 @@ def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
         for deploy in deploys
     ]
     table = Table(box=None, pad_edge=False)
-    for at, title in enumerate(_TITLES):
-        # On a narrow screen only the message, the last column, gives way.
-        width = None if title == _TITLES[-1] else max(len(row[at]) for row in rows)
+    room = console.width
+    for at, title in enumerate(_TITLES[:-1]):
+        width = max(len(title), *(len(row[at]) for row in rows))
         justify: Literal["left", "right"] = "right" if title in ("TOOK", "LINES") else "left"
-        table.add_column(title, justify=justify, min_width=width, no_wrap=True)
+        table.add_column(title, justify=justify, width=width, no_wrap=True)
+        room -= width + 2
+    # On a narrow screen only the message, the last column, gives way.
+    table.add_column(_TITLES[-1], max_width=max(room, len(_TITLES[-1])), no_wrap=True)
     for name, status, *rest in rows:
         table.add_row(name, Text(status, _STYLES.get(status, "")), *rest)
     console.print(table)
