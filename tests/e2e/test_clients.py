@@ -1,9 +1,11 @@
 """Every real client, whenever it comes and however often it is cut off, gets each event once and in order."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -75,6 +77,20 @@ def test_an_event_source_comes_back_once_after_the_end(watch: Watch, api: Servic
         requests = [request for request in proxy.requests if b"/logs/stream" in request.partition(b"\r\n")[0]]
     assert seen == _as_seen(deploy, valkey)
     assert [_last_event_id(request) for request in requests] == [None, seen[-1][1]]
+
+
+def test_a_client_of_http_1_0_gets_the_bare_body(api: Service, valkey: str) -> None:
+    """HTTP/1.0 knows no chunks (RFC 9112, 6.1): nginx asks so by default, and its end is the connection's."""
+    deploy = create_deploy("shop", url=valkey)
+    with open_log("shop", deploy, url=valkey) as log:
+        log.write("one")
+    parts = urlsplit(api.stream_url("shop", deploy))
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert b"chunked" not in head
+    assert body.startswith(b"retry: ")
+    assert body.endswith(b"event: done\nid: 6\ndata: {}\n\n")
 
 
 def _stream(proxy: FaultProxy, deploy: str) -> str:
