@@ -1,0 +1,243 @@
+"""The run: frames that all watchers share, and the cursors into it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import frames
+from api.run import CHUNK_BYTES, Chunk, Gap, Run, Seat
+
+SIZE = 10
+
+
+def frame(seq: int, size: int = SIZE) -> bytes:
+    """A stand-in for the frame of an event."""
+    return str(seq).encode().rjust(size, b".")
+
+
+def run_of(*seqs: int, size: int = SIZE) -> Run:
+    """A run of these events."""
+    run = Run()
+    for seq in seqs:
+        run.append(frame(seq, size), seq)
+    return run
+
+
+def rest(run: Run, after: int) -> bytes | None:
+    """All that a watcher with events up to `after` gets; None where it has to read the list."""
+    seat = run.seat(after)
+    return None if seat is None else seat.prefix + b"".join(run.frames_from(seat.cursor))
+
+
+def test_a_cursor_goes_through_the_run_and_waits_at_its_end() -> None:
+    """What is there comes as one chunk; at the end there is nothing, until the run grows."""
+    run = run_of(1, 2, 3)
+    assert run.take(0) == Chunk(frame(1) + frame(2) + frame(3), 3, 3)
+    assert run.take(3) == Chunk(b"", 3, 0)
+    run.append(frame(4), 4)
+    assert run.take(3) == Chunk(frame(4), 4, 4)
+    assert (run.start, run.end, run.bytes) == (0, 4, 4 * SIZE)
+
+
+def test_watchers_at_the_same_place_share_the_same_bytes() -> None:
+    """The joined bytes are one object, also when the run has grown since; who stands elsewhere gets its own."""
+    run = run_of(1, 2, 3)
+    first, second, elsewhere = run.take(0), run.take(0), run.take(1)
+    assert first is not None
+    assert second is not None
+    assert first.data is second.data
+    assert elsewhere == Chunk(frame(2) + frame(3), 3, 3)
+    run.append(frame(4), 4)
+    grown, again = run.take(0), run.take(0)
+    assert grown is not None
+    assert again is not None
+    assert grown == Chunk(b"".join(map(frame, (1, 2, 3, 4))), 4, 4)
+    assert grown.data is again.data
+
+
+def test_a_chunk_is_bounded_and_the_next_goes_on_behind_it() -> None:
+    """A chunk ends with the frame that fills it, so that one slow watcher does not hold the whole log in its buffer."""
+    run = run_of(*range(1, 31), size=10_000)
+    cursor, got, chunks = 0, b"", 0
+    while (chunk := run.take(cursor)) and chunk.data:
+        assert len(chunk.data) < CHUNK_BYTES + 10_000
+        cursor, got, chunks = chunk.cursor, got + chunk.data, chunks + 1
+    assert got == b"".join(run.frames_from(0))
+    assert chunks == 5
+    run.append(frame(31), 31)
+    full = run.take(0)
+    assert full is not None
+    assert full is run.take(0), "a full chunk stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("after", "seat"),
+    [
+        (0, Seat(b"", 0)),
+        (2, Seat(b"", 2)),
+        (3, Seat(b"", 3)),  # the gap itself
+        (4, Seat(frames.gap(5, 6, frames.LOST), 4)),
+        (5, Seat(frames.gap(6, 6, frames.LOST), 4)),
+        (6, Seat(b"", 4)),
+        (7, Seat(b"", 5)),
+    ],
+)
+def test_who_starts_inside_a_gap_gets_the_rest_of_it(after: int, seat: Seat) -> None:
+    """A watcher misses only what it does not have: its gap starts behind its own last event."""
+    run = run_of(1, 2, 3)
+    run.append_gap(Gap(4, 6, frames.LOST))
+    run.append(frame(7), 7)
+    assert run.seat(after) == seat
+
+
+def test_who_starts_below_what_was_trimmed_before_anybody_watched_gets_that_as_a_gap() -> None:
+    """The list has lost it too, so the gap is known at once, and is each watcher's own."""
+    run = Run()
+    run.begin(5)
+    run.append(frame(6), 6)
+    assert run.seat(0) == Seat(frames.gap(1, 5, frames.TRIMMED), 0)
+    assert run.seat(4) == Seat(frames.gap(5, 5, frames.TRIMMED), 0)
+    assert (run.seat(5), run.seat(6)) == (Seat(b"", 0), Seat(b"", 1))
+
+
+def test_who_starts_below_what_the_run_has_dropped_reads_the_list() -> None:
+    """What the run alone has dropped is no gap: the list may have it."""
+    run = run_of(*range(1, 11))
+    run.trim(5 * SIZE)
+    assert run.start > 0
+    assert run.seat(run.start - 1) is None
+    assert rest(run, run.start) == b"".join(frame(seq) for seq in range(run.start + 1, 11))
+    assert run.take(run.start - 1) is None
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_the_newest_two_frames_always_stay(size: int) -> None:
+    """However small the limit, the terminal status and `done` are held."""
+    run = run_of(1, 2, 3, 4)
+    run.trim(size)
+    assert (run.start, run.end, run.bytes) == (2, 4, 2 * SIZE)
+
+
+def test_a_trim_drops_more_than_needed_and_nothing_within_the_limit() -> None:
+    """A full run is not moved for each new frame."""
+    run = run_of(*range(1, 101))
+    run.trim(100 * SIZE)
+    assert run.start == 0
+    run.append(frame(101), 101)
+    run.trim(100 * SIZE)
+    assert (run.start, run.bytes) == (26, 75 * SIZE)
+
+
+def test_after_a_take_back_who_watched_is_told_and_who_joins_starts_behind_it() -> None:
+    """Ids fall back at a gap whose id is the last event that still counts; a joiner never sees what was taken back."""
+    run = run_of(1, 2, 3, 4, 5)
+    run.take_back(Gap(4, 5, frames.LOST))
+    run.append(b"another 4", 4)
+    told = frames.gap(4, 5, frames.LOST, identity=3)
+    assert run.take(5) == Chunk(told + b"another 4", 7, 4)
+    assert rest(run, 3) == b"another 4"
+    assert rest(run, 4) == b""
+    assert rest(run, 2) is None, "what comes before is read from the list"
+    assert (run.frame_of(3), run.frame_of(4), run.frame_of(5)) == (None, b"another 4", None)
+
+
+def test_a_take_back_stays_right_while_frames_are_dropped() -> None:
+    """Dropping what was taken back changes nothing for who joins; dropping what came after does."""
+    run = run_of(*range(1, 9))
+    run.take_back(Gap(5, 8, frames.LOST))
+    for seq in range(5, 11):
+        run.append(frame(seq), seq)
+    whole = b"".join(frame(seq) for seq in range(5, 11))
+    run.trim(run.bytes - 1)
+    assert run.start < 9
+    assert (rest(run, 4), rest(run, 3)) == (whole, None)
+    run.trim(4 * SIZE)
+    assert (rest(run, 4), rest(run, 7)) == (None, frame(8) + frame(9) + frame(10))
+
+
+def test_a_frame_is_found_by_its_seq_while_it_is_held() -> None:
+    """What was sent as an event can be compared; a gap was not sent as one."""
+    run = run_of(1, 2)
+    run.append_gap(Gap(3, 4, frames.LOST))
+    run.append(frame(5), 5)
+    assert [run.frame_of(seq) for seq in range(7)] == [None, frame(1), frame(2), None, None, frame(5), None]
+    run.append(frame(6), 6)
+    run.trim(2 * SIZE)
+    assert [run.frame_of(seq) for seq in range(1, 7)] == [None, None, None, None, frame(5), frame(6)]
+
+
+class Model:
+    """A run, and a plain list of everything that was ever appended to it."""
+
+    def __init__(self) -> None:
+        self.run = Run()
+        self.frames: list[tuple[bytes, int, int]] = []  # frame, first seq, last seq
+        self.last = 0
+        self.joinable = 0  # the index from which a watcher may start
+
+    def append(self, size: int) -> None:
+        """The next event comes."""
+        self.last += 1
+        data = frame(self.last, size)
+        self.run.append(data, self.last)
+        self.frames.append((data, self.last, self.last))
+
+    def gap(self, size: int) -> None:
+        """Events are missing."""
+        gap = Gap(self.last + 1, self.last + size % 5 + 1, frames.LOST)
+        self.run.append_gap(gap)
+        self.frames.append((frames.gap(*gap), gap.first, gap.last))
+        self.last = gap.last
+
+    def back(self, size: int) -> None:
+        """The newest events are taken back."""
+        count = size % 5 + 1
+        if self.last > count:
+            gap = Gap(self.last - count + 1, self.last, frames.LOST)
+            self.run.take_back(gap)
+            self.last -= count
+            self.frames.append((frames.gap(*gap, identity=self.last), self.last, self.last))
+            self.joinable = len(self.frames)
+
+    def trim(self, size: int) -> None:
+        """The oldest are dropped."""
+        self.run.trim(size * 4)
+        assert self.run.bytes <= size * 4 or self.run.end - self.run.start <= 2
+
+    def take(self, number: int) -> None:
+        """A watcher takes what is there, so that it is shared."""
+        self.run.take(min(self.run.end, self.run.start + number % 5))
+
+    def rest(self, after: int) -> bytes:
+        """What a watcher with events up to `after` gets of all that is held and can be joined."""
+        return b"".join(
+            data if after < first else frames.gap(after + 1, last, frames.LOST)
+            for data, first, last in self.frames[max(self.run.start, self.joinable) :]
+            if last > after
+        )
+
+    def floor(self) -> int:
+        """The seq from which a watcher can start."""
+        held = self.frames[max(self.run.start, self.joinable) :]
+        return held[0][1] - 1 if held else self.last
+
+
+@given(st.lists(st.tuples(st.sampled_from(["append", "gap", "back", "trim", "take"]), st.integers(1, 40_000))))
+def test_a_run_is_a_list_whose_oldest_frames_may_be_gone(operations: list[tuple[str, int]]) -> None:
+    """After any operations: sizes add up, and each cursor and each seat give what a plain list of everything would."""
+    model = Model()
+    run = model.run
+    for name, number in operations:
+        getattr(model, name)(number)
+        held = [data for data, _, _ in model.frames[run.start :]]
+        assert (run.end, run.bytes, run.frames_from(0)) == (len(model.frames), sum(map(len, held)), held)
+    for cursor in range(run.end + 1):
+        chunk = run.take(cursor)
+        assert (chunk is None) == (cursor < run.start)
+        if chunk is not None:
+            taken = model.frames[cursor : chunk.cursor]
+            expected = Chunk(b"".join(data for data, _, _ in taken), cursor + len(taken), taken[-1][2] if taken else 0)
+            assert (chunk, bool(chunk.data)) == (expected, cursor < run.end)
+    for after in range(model.last + 1):
+        got = rest(run, after)
+        assert got == (model.rest(after) if after >= model.floor() else None)
