@@ -1,0 +1,332 @@
+"""The short commands: what they print, and the exit status that says how a deploy ended."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import redis
+
+from producer.deploys import Request
+from producer.keys import Keys
+from producer.library import create_deploy, new_token, open_log
+from producer.status import Status
+from producer.store import Store
+from producer.writer import Writer
+from tests.faults import FaultProxy, Faults
+from tests.helpers import Service
+from tests.scripts.command_line import PROGRAM, Ended, deploytail, finish, new_keys, running, stored_lines
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """A deploy id of this test's own, of an app of its own."""
+    return Keys(f"app-{new_token()[:8]}", new_keys().deploy)
+
+
+@pytest.fixture
+def online(environment: dict[str, str], api: Service) -> dict[str, str]:
+    """An environment that names the API."""
+    return environment | {"DEPLOYTAIL_API_URL": api.url}
+
+
+def make_log(keys: Keys, valkey: str, *lines: str, status: Status = Status.COMPLETE, reason: str | None = None) -> None:
+    """A finished deploy."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    with open_log(keys.app, keys.deploy, url=valkey) as log:
+        for line in lines:
+            log.write(line)
+        log.finish(status, reason)
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(("scenario", "status"), [("succeeds", 0), ("fails", 1)])
+def test_enqueue_can_watch_what_it_queues(
+    online: dict[str, str], valkey: str, keys: Keys, scenario: str, status: int
+) -> None:
+    """The id comes first, then the lines as they are stored; the exit status is the deploy's."""
+    ended = deploytail(online, "enqueue", keys.app, "--scenario", scenario, "--speed", "0", "--watch")
+    deploy, *lines = ended.out.splitlines()
+    assert lines == stored_lines(Keys(keys.app, deploy), valkey)
+    assert ended.status == status
+    assert re.search(r"lines?, verified\n\Z", ended.err)
+
+
+def test_enqueue_prints_the_id_and_stores_what_was_asked_for(online: dict[str, str], keys: Keys) -> None:
+    """What was asked for is shown by `show`, as JSON for a program and as rows for a person."""
+    words = ["--id", keys.deploy, "--seed", "5", "--speed", "2", "-m", "a message", "--environment", "staging"]
+    assert deploytail(online, "enqueue", keys.app, *words) == Ended(0, f"{keys.deploy}\n", "")
+    shown = json.loads(deploytail(online, "show", keys.app, keys.deploy, "--json").out)
+    assert {name: shown[name] for name in ("deploy_id", "environment", "message", "source", "simulate")} == {
+        "deploy_id": keys.deploy,
+        "environment": "staging",
+        "message": "a message",
+        "source": "api",
+        "simulate": {"scenario": "succeeds", "seed": 5, "speed": 2.0},
+    }
+    rows = deploytail(online, "show", keys.app, keys.deploy)
+    assert rows.status == 0
+    assert "a message" in rows.out
+    assert "seed 5" in rows.out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--scenario", "explodes"], "scenario"),
+        (["--speed=-1"], "speed"),
+        (["--seed=-1"], "seed"),
+        (["--environment", "moon"], "environment"),
+        (["--id", "a b"], "deploy_id"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_field(
+    online: dict[str, str], keys: Keys, words: list[str], named: str
+) -> None:
+    """Wrong usage is one sentence that names the field, and status 2."""
+    ended = deploytail(online, "enqueue", keys.app, *words)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert named in ended.err
+
+
+@pytest.mark.parametrize(
+    "command", [["enqueue", "bad app"], ["show", "../x", "d"], ["watch", "shop", "a/b"], ["list", ""]]
+)
+def test_a_bad_id_is_refused_before_anything_is_asked(environment: dict[str, str], command: list[str]) -> None:
+    """An id that cannot be is wrong usage, even where no service answers."""
+    ended = deploytail(environment, *command, "--api", "http://127.0.0.1:1")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "is not valid" in ended.err
+
+
+def test_an_id_in_use_is_refused(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """A deploy id is used once."""
+    make_log(keys, valkey)
+    ended = deploytail(online, "enqueue", keys.app, "--id", keys.deploy)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert keys.deploy in ended.err
+
+
+def test_a_deploy_that_nobody_created_is_not_found(online: dict[str, str], keys: Keys) -> None:
+    """One sentence that names it, and status 2, from each command."""
+    sentence = f"deploytail: Deploy '{keys.deploy}' was not found\n"
+    assert {
+        name: deploytail(online, name, keys.app, keys.deploy) for name in ("watch", "show", "cancel", "replay")
+    } == {name: Ended(2, "", sentence) for name in ("watch", "show", "cancel", "replay")}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "exit_status", "summary"),
+    [
+        (Status.COMPLETE, None, 0, "complete: 3 lines, verified"),
+        (Status.FAILED, "no", 1, "failed: 3 lines, verified"),
+        (Status.CANCELLED, None, 3, "cancelled: 3 lines, verified"),
+    ],
+)
+def test_the_exit_status_of_watch_mirrors_the_deploy(
+    online: dict[str, str], valkey: str, keys: Keys, status: Status, reason: str | None, exit_status: int, summary: str
+) -> None:
+    """Lines go to standard output, everything else to standard error."""
+    make_log(keys, valkey, "one", "tw\ro\n", status=status, reason=reason)
+    ended = deploytail(online, "watch", keys.app, keys.deploy)
+    assert (ended.status, ended.out) == (
+        exit_status,
+        "".join(f"{line}\n" for line in ("one", "tw\ro␊", stored_lines(keys, valkey)[-1])),
+    )
+    assert ended.err == f"── queued\n── building\n── {status}\n{summary}\n"
+
+
+def test_a_log_that_was_tampered_with_is_not_whole(
+    online: dict[str, str], valkey: str, client: redis.Redis, keys: Keys
+) -> None:
+    """One changed byte in a stored line, and the checksum tells."""
+    make_log(keys, valkey, "one", "two")
+    line = client.lindex(keys.log, 2)
+    assert isinstance(line, bytes)
+    client.lset(keys.log, 2, line.decode().replace("one", "0ne"))
+    ended = deploytail(online, "watch", keys.app, keys.deploy)
+    assert (ended.status, ended.out) == (4, "0ne\ntwo\nDeploy complete!\n")
+    assert "NOT WHOLE" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command", [["watch", "shop", "d"], ["list", "shop"], ["enqueue", "shop"], ["replay", "shop", "d"]]
+)
+def test_where_nothing_listens_the_address_is_named(environment: dict[str, str], command: list[str]) -> None:
+    """A service that is away is status 69, and one sentence with its address."""
+    ended = deploytail(environment, *command, "--api", "http://127.0.0.1:1")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (69, "", 1)
+    assert "http://127.0.0.1:1" in ended.err
+
+
+def test_without_an_address_it_says_how_to_get_one(environment: dict[str, str]) -> None:
+    """No address and nothing running: the sentence names the command that helps."""
+    ended = deploytail(environment, "list", "shop")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (69, "", 1)
+    assert "deploytail up" in ended.err
+
+
+def test_ctrl_c_ends_a_watch_at_once(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """Interrupted: status 130, no traceback; the deploy goes on."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    with running(online, "watch", keys.app, keys.deploy) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "── queued\n".encode()
+        process.send_signal(signal.SIGINT)
+        ended = finish(process)
+    assert (ended.status, ended.out) == (130, "")
+    assert "Traceback" not in ended.err
+
+
+def test_watch_survives_cuts_and_proves_the_log(
+    environment: dict[str, str], api: Service, valkey: str, keys: Keys
+) -> None:
+    """Cut off every second, it comes back behind what it has: each line once, and verified."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    with (
+        FaultProxy(api.url, Faults(cut_every=1.0)) as proxy,
+        running(environment, "watch", keys.app, keys.deploy, "--api", proxy.url) as process,
+    ):
+        with open_log(keys.app, keys.deploy, url=valkey) as log:
+            written = 0
+            while proxy.cuts < 2:
+                log.write(f"line {written}")
+                log.wait(0.01)
+                written += 1
+                assert written < 2_000
+        ended = finish(process)
+    assert ended.out.splitlines() == stored_lines(keys, valkey)
+    assert (ended.status, ended.err.splitlines()[-1]) == (0, f"complete: {written + 1:,} lines, verified")
+
+
+@pytest.mark.parametrize(
+    ("words", "least", "most"),
+    [(["--speed", "20"], 0.2, 2.0), (["--max-idle", "0.1"], 0.2, 2.0), (["--speed", "1e6"], 0.0, 1.5)],
+)
+def test_replay_plays_at_the_pace_that_is_asked_for(
+    online: dict[str, str], valkey: str, keys: Keys, words: list[str], least: float, most: float
+) -> None:
+    """A log of four seconds takes that long, divided by the speed, or as long as its shortened pauses."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    now = [1_700_000_000.0]
+    with (
+        redis.Redis.from_url(valkey) as writers,
+        Writer(Store(writers), keys, token=new_token(), clock=lambda: now[0]) as log,
+    ):
+        for line in ("one", "two", "three"):
+            log.write(line)
+            now[0] += 2.0 if line != "three" else 0.0
+    start = time.monotonic()
+    ended = deploytail(online, "replay", keys.app, keys.deploy, *words)
+    took = time.monotonic() - start
+    assert (ended.status, ended.out) == (0, "one\ntwo\nthree\nDeploy complete!\n")
+    assert least <= took < most
+
+
+def test_replay_refuses_a_speed_that_is_none(online: dict[str, str], keys: Keys) -> None:
+    """A speed is a number above 0."""
+    sentence = "deploytail: --speed 0: give a number above 0\n"
+    assert deploytail(online, "replay", keys.app, keys.deploy, "--speed", "0") == Ended(2, "", sentence)
+
+
+def test_list_shows_the_newest_first(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """A row a deploy for a person, the answer of the API for a program."""
+    first, second = keys, Keys(keys.app, f"{keys.deploy}-2")
+    make_log(first, valkey, "one")
+    make_log(second, valkey, status=Status.FAILED, reason="no")
+    found = json.loads(deploytail(online, "list", keys.app, "--json").out)
+    assert [(deploy["deploy_id"], deploy["status"], deploy["lines"]) for deploy in found] == [
+        (second.deploy, "failed", 1),
+        (first.deploy, "complete", 2),
+    ]
+    table = deploytail(online, "list", keys.app, "--limit", "1").out.splitlines()
+    assert [row.split()[:2] for row in table] == [["DEPLOY", "STATUS"], [second.deploy, "failed"]]
+
+
+def test_list_in_a_pipe_is_not_wrapped(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """What goes to another program is one line a deploy, an id of any length whole, and one sentence for none."""
+    long = Keys(keys.app, f"{keys.deploy}-{'x' * 50}")
+    make_log(long, valkey)
+    table = deploytail(online, "list", keys.app).out.splitlines()
+    assert [row.split()[:2] for row in table] == [["DEPLOY", "STATUS"], [long.deploy, "complete"]]
+    nothing = f"{keys.app}-none"
+    sentence = f"no deploys of {nothing}: queue one with 'deploytail enqueue {nothing}'\n"
+    assert deploytail(online, "list", nothing) == Ended(0, sentence, "")
+
+
+@pytest.mark.parametrize("message", ["[b]old", r"C:\[b]", ":bomb:", "a\x1b]0;t\x07b"])
+def test_a_message_is_shown_as_it_is(online: dict[str, str], valkey: str, keys: Keys, message: str) -> None:
+    """A message is text, not markup: only what would steer the terminal is replaced."""
+    create_deploy(keys.app, keys.deploy, url=valkey, request=Request(message=message))
+    shown = message.replace("\x1b", "␛").replace("\x07", "␇")
+    said = {
+        command[0]: deploytail(online, *command).out
+        for command in (["list", keys.app], ["show", keys.app, keys.deploy])
+    }
+    assert {name: shown in text for name, text in said.items()} == {"list": True, "show": True}
+
+
+def test_cancel_ends_a_queued_deploy_at_once(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """A queued deploy is cancelled, a second time it has ended already."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    assert deploytail(online, "cancel", keys.app, keys.deploy) == Ended(0, "cancelled\n", "")
+    again = deploytail(online, "cancel", keys.app, keys.deploy)
+    assert (again.status, again.out, again.err.count("\n")) == (2, "", 1)
+    assert stored_lines(keys, valkey) == ["Deploy failed: cancelled"]
+
+
+@pytest.mark.parametrize(
+    "command", ["watch APP DEPLOY", "replay APP DEPLOY --speed 1e6", "list APP --json", "show APP DEPLOY --json"]
+)
+def test_a_reader_that_has_enough_ends_it_quietly(
+    online: dict[str, str], valkey: str, keys: Keys, command: str
+) -> None:
+    """In a pipe to `head -1` the first line comes, and no complaint."""
+    make_log(keys, valkey, *(f"{number} {'x' * 200}" for number in range(3_000)))
+    words = command.replace("APP", keys.app).replace("DEPLOY", keys.deploy)
+    ended = subprocess.run(
+        ["bash", "-c", f"{PROGRAM} {words} | head -1"],
+        env=online,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert ended.stdout.count("\n") == 1
+    assert {line for line in ended.stderr.splitlines() if not line.startswith("── ")} <= {
+        "complete: 3,001 lines, verified"
+    }
+
+
+def test_a_terminal_gets_colours_but_no_control(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """On a terminal a line may be coloured; what would steer the terminal is made visible."""
+    make_log(keys, valkey, "\x1b[31mred", "\x1b]0;title\x07")
+    colourful = {name: value for name, value in online.items() if name != "NO_COLOR"}
+    seen = {
+        name: _under_a_terminal(environment, "watch", keys.app, keys.deploy)
+        for name, environment in (("colour", colourful), ("plain", online))
+    }
+    assert {name: "\x1b[31mred\x1b[0m\r\n" in text for name, text in seen.items()} == {"colour": True, "plain": False}
+    assert {name: ("␛]0;title␇" in text, "\x1b]" in text) for name, text in seen.items()} == dict.fromkeys(
+        seen, (True, False)
+    )
+
+
+def _under_a_terminal(environment: dict[str, str], *words: str) -> str:
+    """What a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    with running(environment, *words, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        text = b""
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            try:
+                while data := terminal.read(65536):
+                    text += data
+            except OSError:  # the other side is closed
+                pass
+        assert process.wait(30) == 0
+    return text.decode()
