@@ -1,13 +1,26 @@
 """What the tests of the API share: events as bytes, a log as the store would hold it, and streams taken apart."""
 
+import asyncio
+import copy
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from types import GeneratorType
+from typing import Any, NamedTuple, TypeVar, cast
 
+import redis.asyncio
+
+from api.hub import Hub
+from api.limits import Slots
+from api.pace import Pace
+from api.stream import LogStream
+from api.watcher import Watchers
 from producer import calls
 from producer.calls import Procedure
+from producer.connect import connect_async
 from producer.deploys import Limits, Request, create_deploy
 from producer.event import decode, encode_line, encode_status
 from producer.keys import Keys
@@ -16,7 +29,9 @@ from producer.outbox import End, Outbox
 from producer.proof import Proof
 from producer.state import Snapshot, State
 from producer.status import Status, last_line
-from producer.store import Store
+from producer.store import AsyncStore, Store
+
+T = TypeVar("T")
 
 TS = 1_700_000_000.0
 
@@ -173,6 +188,7 @@ class Deploy:
         self.keys = keys
         self.token = new_token()
         self._store = store
+        self._unheard = False
         store.run(create_deploy(keys, new_token(), time.time(), Request(), limits or Limits()))
         if building:
             self.claim()
@@ -188,7 +204,7 @@ class Deploy:
         """Append lines, in one call."""
         for number, text in enumerate(lines):
             self._outbox.accept(time.time() if ts is None else ts[number], text)
-        self.send(calls.append(self.keys, self.token, self._outbox.batch()))
+        self._append()
 
     def finish(self, status: Status = Status.COMPLETE, *lines: str, ts: Sequence[float] = (), at: float = 0.0) -> None:
         """Append lines, the last line and the terminal status, in one call."""
@@ -198,8 +214,190 @@ class Deploy:
         reason = "it broke" if status is Status.FAILED else None
         self._outbox.accept(at, last_line(status, reason), "system")
         self._outbox.finish(End(status, reason, None, at))
-        self.send(calls.append(self.keys, self.token, self._outbox.batch()))
+        self._append()
 
-    def send(self, procedure: Procedure[calls.Appended]) -> None:
-        """Run an append."""
-        self._outbox.acknowledge(self._store.run(procedure).seq)
+    def _append(self) -> None:
+        append = calls.append(self.keys, self.token, self._outbox.batch())
+        self._outbox.acknowledge(self._store.run(_unpublished(append) if self._unheard else append).seq)
+
+    def writing_unheard(self) -> "Deploy":
+        """The same deploy, whose events get into the list and are not published: the messages are swallowed."""
+        unheard = copy.copy(self)
+        unheard._unheard = True
+        return unheard
+
+
+def _unpublished(procedure: Procedure[calls.Appended]) -> Procedure[calls.Appended]:
+    """The call, with a channel that nobody listens to."""
+    request = next(procedure)
+    assert isinstance(request, calls.Call)
+    state, log, _ = request.keys
+    try:
+        procedure.send((yield replace(request, keys=(state, log, f"{state}:nobody"))))
+    except StopIteration as stop:
+        answer: calls.Appended = stop.value
+        return answer
+    raise AssertionError("an append is one call")
+
+
+class Gate:
+    """A point at which a call of the store waits: `arrived` tells that it is there, `open` lets it go on."""
+
+    def __init__(self, procedure: str, count: int, *, after: bool) -> None:
+        self.matches = procedure, count, after
+        self.arrived = asyncio.Event()
+        self._open = asyncio.Event()
+
+    def open(self) -> None:
+        """Let it go on."""
+        self._open.set()
+
+    async def wait(self) -> None:
+        """Be there."""
+        self.arrived.set()
+        await self._open.wait()
+
+
+class GatedStore(AsyncStore):
+    """A real store whose calls are counted, by the name of their procedure, and held or broken where a test says."""
+
+    def __init__(self, client: "redis.asyncio.Redis") -> None:
+        super().__init__(client)
+        self.count: Counter[str] = Counter()
+        self.errors: list[Exception] = []
+        self._gates: list[Gate] = []
+
+    def hold(self, procedure: str, count: int, *, after: bool = False) -> Gate:
+        """Hold the count-th call of `procedure`, before Redis gets it or after it has answered."""
+        gate = Gate(procedure, count, after=after)
+        self._gates.append(gate)
+        return gate
+
+    async def run(self, procedure: Procedure[T]) -> T:
+        """Run a procedure, through the gates that it meets."""
+        name = cast("GeneratorType[Any, Any, Any]", procedure).__name__
+        self.count[name] += 1
+        count = self.count[name]
+        await self._pass(name, count, after=False)
+        if self.errors:
+            raise self.errors.pop(0)
+        answer = await super().run(procedure)
+        await self._pass(name, count, after=True)
+        return answer
+
+    async def _pass(self, name: str, count: int, *, after: bool) -> None:
+        for gate in self._gates:
+            if gate.matches == (name, count, after):
+                await gate.wait()
+
+
+@dataclass
+class Service:
+    """The parts of one API process, in this one."""
+
+    hub: Hub
+    store: GatedStore
+    watchers: Watchers = field(default_factory=Watchers)
+    slots: Slots = field(default_factory=lambda: Slots(1_000, 1_000))
+    crashes: int = 0
+
+    def watch(self, keys: Keys, n: int | None = None, pace: Pace | None = None) -> "Watch":
+        """Open a stream."""
+        return Watch(LogStream(self.hub, self.watchers, self.slots, keys, n, pace))
+
+    async def replay(self, keys: Keys, n: int | None = None, pace: Pace | None = None) -> list[str]:
+        """Read a stream to its end, in short."""
+        return await self.watch(keys, n, pace).read()
+
+    async def empty(self) -> None:
+        """Wait until nobody watches and nothing is held but finished logs."""
+        await until(lambda: self.slots.taken == 0 and self.hub.statistics().topics == 0)
+        statistics = self.hub.statistics()
+        assert (statistics.watchers, statistics.channels) == (0, 0)
+
+
+@asynccontextmanager
+async def serving(url: str, memory: int = 64 * 1024 * 1024) -> AsyncIterator[Service]:
+    """A hub on a real Redis, connected."""
+    store = GatedStore(connect_async(url, retries=0))
+    service = Service(Hub(store, url, memory), store)
+
+    def crashed() -> None:
+        service.crashes += 1
+
+    async with service.hub.running(crashed):
+        await until(lambda: service.hub.statistics().connected)
+        yield service
+    await store.client.aclose()
+
+
+class Watch:
+    """A client of a stream, without HTTP. `stalled` holds back what is sent while it is clear."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self.status: int | None = None
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.closed = False
+        self.aborted = False
+        self.taking = asyncio.Event()
+        self.taking.set()
+        self._gone = asyncio.Event()
+        scope = {"type": "http", "client": ("127.0.0.1", 1), "extensions": {"deploytail.abort": self._abort}}
+        self.task = asyncio.ensure_future(stream(scope, self._receive, self._send))
+
+    @property
+    def words(self) -> list[str]:
+        """What has come so far, in short."""
+        return words(self.body)
+
+    async def has(self, *expected: str) -> None:
+        """Wait until exactly this has come."""
+        await until(lambda: len(self.words) >= len(expected) or self.task.done())
+        assert self.words == list(expected)
+
+    async def finished(self) -> None:
+        """Wait until the response has ended. Raises what the stream raised."""
+        async with asyncio.timeout(10):
+            await asyncio.shield(self.task)
+
+    async def read(self) -> list[str]:
+        """Read to the end; what has come, in short."""
+        await self.finished()
+        assert self.closed
+        return self.words
+
+    async def leave(self) -> None:
+        """Go away."""
+        self._gone.set()
+        self.taking.set()
+        await self.finished()
+
+    def _abort(self) -> None:
+        self.aborted = True
+        self._gone.set()
+        self.taking.set()
+
+    async def _receive(self) -> dict[str, Any]:
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        await self.taking.wait()
+        if self._gone.is_set():
+            raise OSError("the client has gone")
+        if message["type"] == "http.response.start":
+            assert self.status is None, "a response starts once"
+            self.status, self.headers = message["status"], dict(message["headers"])
+            return
+        assert self.status is not None, "a body needs a start"
+        assert not self.closed, "nothing follows the end"
+        self.body += message["body"]
+        self.closed = not message.get("more_body", False)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until the condition holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a condition on Redis or on a stream has no event
+            await asyncio.sleep(0.002)

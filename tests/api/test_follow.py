@@ -386,6 +386,17 @@ def test_an_end_whose_only_difference_cannot_be_read_takes_that_place_back_too()
     assert (list(view), view[8]) == (list(range(1, 9)), _rebuilt(failed.log))
 
 
+def test_a_difference_that_is_heard_while_a_read_is_under_way_is_not_forgotten() -> None:
+    """The answer under way was asked for behind what was told, so it cannot tell: the whole list is read after it."""
+    failed = FailedOver()
+    late = failed.log.snapshot(failed.follow.read_after)
+    (seven,) = failed.log.write("something else")
+    assert failed.follow.message(seven) is Next.READ
+    failed.follow.snapshot(late)
+    settle(failed.follow, failed.log)
+    assert failed.added == ["gap 7-10 lost", "7"]
+
+
 def test_a_rewritten_log_that_goes_on_is_told_as_it_is_in_the_list() -> None:
     """The same while it builds: what was told and the list must not silently differ."""
     failed = FailedOver()
