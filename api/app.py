@@ -44,10 +44,10 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        judge = Judge(settings.lease, settings.cancel_grace)
+        judge = Judge(settings.lease, settings.cancel_grace, settings.queue_timeout)
         async with services.hub.running(lambda: signal.raise_signal(signal.SIGTERM)):
             clock = asyncio.ensure_future(services.watchers.tick())
-            sweeper = asyncio.ensure_future(sweep(services.hub, store, judge, new_token))
+            sweeper = asyncio.ensure_future(sweep(services.hub, store, judge, new_token, services.queue.lost))
             # Thousands of long-lived streams would be walked again and again by a full collection.
             gc.freeze()
             gc.set_threshold(50_000, 20, 50)

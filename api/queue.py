@@ -6,6 +6,7 @@ from typing import Any
 import redis
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from api.errors import QueueAway
@@ -26,9 +27,22 @@ class DeployQueue:
         """Enqueue the deploy as job id `job`. Raises QueueAway."""
         await asyncio.to_thread(self._enqueue, job, arguments)
 
+    async def lost(self, jobs: list[str]) -> set[str]:
+        """Those of the jobs that the queue no longer has, or that are over. Raises QueueAway."""
+        return await asyncio.to_thread(self._lost, jobs)
+
     def close(self) -> None:
         """Close its connections."""
         self._client.close()
+
+    def _lost(self, jobs: list[str]) -> set[str]:
+        try:
+            found = Job.fetch_many(jobs, connection=self._client, serializer=JSONSerializer)
+            statuses = [None if job is None else job.get_status(refresh=False) for job in found]
+        except (RedisError, OSError) as error:
+            raise QueueAway(f"The job queue does not answer: {self._where} is away") from error
+        waits = {JobStatus.CREATED, JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
+        return {job for job, status in zip(jobs, statuses, strict=True) if status not in waits}
 
     def _enqueue(self, job: str, arguments: dict[str, Any]) -> None:
         try:

@@ -4,43 +4,53 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+from api.errors import QueueAway
 from api.hub import Hub
 from producer.deploys import end_deploy, states
 from producer.errors import DeployLogError, Finished, Moved, UnknownDeploy
 from producer.reap import Judge
+from producer.status import Status
 from producer.store import AsyncStore
 
 log = logging.getLogger(__name__)
 
 LEAST_SECONDS, MOST_SECONDS = 2.0, 5.0
 
+# Of the jobs with these ids, those that the queue no longer has. Raises QueueAway.
+LostJobs: TypeAlias = Callable[[list[str]], Awaitable[set[str]]]
 
-async def sweep(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str]) -> None:
+
+async def sweep(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str], lost_jobs: LostJobs) -> None:
     """Check all live topics every 2 to 5 s, until cancelled."""
     while True:
         await asyncio.sleep(random.uniform(LEAST_SECONDS, MOST_SECONDS))
         try:
-            await sweep_once(hub, store, judge, new_token)
-        except DeployLogError as error:
+            await sweep_once(hub, store, judge, new_token, lost_jobs)
+        except (DeployLogError, QueueAway) as error:
             judge.reset()
             log.info("the periodic check has failed: %s", error)
 
 
-async def sweep_once(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str]) -> None:
-    """One check: one pipeline for all topics. Raises StoreAway."""
+async def sweep_once(
+    hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str], lost_jobs: LostJobs
+) -> None:
+    """One check: one pipeline for all topics. Raises StoreAway, QueueAway."""
     topics = hub.live
     judge.keep([topic.keys for topic in topics])
     if not topics:
         return
     found, redis_time = await store.run(states([topic.keys for topic in topics]))
+    queued = [state.job for state in found if state and state.status is Status.QUEUED and state.job]
+    lost = await lost_jobs(queued) if queued else set()
     for topic, state in zip(topics, found, strict=True):
         if state is None or state.seq != topic.follow.last or state.status.terminal:
             hub.read(topic)
         if state is None:
             continue
-        verdict = judge.judge(topic.keys, state, time.monotonic(), redis_time)
+        verdict = judge.judge(topic.keys, state, time.monotonic(), redis_time, job_known=state.job not in lost)
         if verdict is None:
             continue
         try:
