@@ -48,7 +48,7 @@ class FaultProxy:
         self.connections = 0
         self.cuts = 0
         self.port = 0
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="fault proxy")
 
@@ -80,8 +80,10 @@ class FaultProxy:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        serving = [task for task in self._open.values() if task is not None]
         for writer in self._open:
             writer.transport.abort()
+        await asyncio.gather(*serving)
 
     def _cut_all(self) -> None:
         for writer in self._open:
@@ -90,7 +92,7 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
+        self._open[writer] = asyncio.current_task()
         try:
             if self.faults.refuse:
                 _reset(writer)
@@ -102,7 +104,7 @@ class FaultProxy:
         except OSError:
             pass  # one of the two went away
         finally:
-            self._open.discard(writer)
+            del self._open[writer]
             writer.transport.abort()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,194 @@
+"""The deploy job, called as RQ calls it, against a real Valkey."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from rq.timeouts import JobTimeoutException
+
+from producer.deploys import cancel_deploy
+from producer.errors import UnknownDeploy
+from producer.keys import Keys
+from producer.library import create_deploy, new_token, read_log
+from producer.proof import Proof
+from producer.store import Store
+from worker.job import run_deploy
+from worker.scenarios import SCENARIOS, Scenario, Step
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, valkey: str) -> None:
+    """The job finds the logs as it does in a worker: by the environment."""
+    monkeypatch.setenv("DEPLOYTAIL_REDIS_URL", valkey)
+
+
+@pytest.fixture
+def queued(keys: Keys, valkey: str) -> Keys:
+    """A queued deploy."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    return keys
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Random], Scenario]], None]:
+    """Puts a scenario of the test's own in the place of `succeeds`."""
+    return lambda scenario: monkeypatch.setitem(SCENARIOS, "succeeds", scenario)
+
+
+Play = Callable[[Callable[[Random], Scenario]], None]
+
+
+def outcome(keys: Keys, valkey: str) -> tuple[str, str | None, list[str]]:
+    """Status, reason and lines of a deploy whose log is whole and ends in one terminal event."""
+    snapshot = read_log(keys.app, keys.deploy, url=valkey)
+    events = [json.loads(event) for event in snapshot.events]
+    lines = [event["line"] for event in events if "line" in event]
+    proof = Proof()
+    for line in lines:
+        proof = proof.add(line)
+    state = snapshot.state
+    changes = [event for event in events if "status" in event]
+    assert [event["status"] for event in changes] == ["queued", "building", state.status]
+    assert events[-1] is changes[-1]
+    assert (changes[-1].get("reason"), Proof(changes[-1]["lines"], changes[-1]["crc32"])) == (state.error, proof)
+    assert state.proof == proof
+    return state.status, state.error, lines
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_log_holds_what_the_scenario_plays(queued: Keys, valkey: str, seed: int) -> None:
+    """Each line with its stream, level and step, then the documented last one."""
+    assert run_deploy(queued.app, queued.deploy, "fails", seed, 0) == "failed"
+    events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
+    played = [
+        {"line": s.line, "stream": s.stream, "step": s.step} | ({"level": s.level} if s.level else {})
+        for s in SCENARIOS["fails"](Random(seed))
+    ]
+    played.append({"line": "Deploy failed: npm run build exited with status 2", "stream": "system"})
+    assert [{k: v for k, v in event.items() if k not in {"seq", "ts"}} for event in events if "line" in event] == played
+
+
+@pytest.mark.parametrize(("speed", "least", "most"), [(1.0, 0.4, 0.6), (4.0, 0.1, 0.2), (0, 0.0, 0.08)])
+def test_the_speed_scales_the_time(
+    queued: Keys, valkey: str, play: Play, speed: float, least: float, most: float
+) -> None:
+    """A pause of 400 ms lasts that, divided by the speed; at speed 0 nothing is waited for."""
+
+    def scenario(_: Random) -> Scenario:
+        yield Step(0, "one", "build")
+        yield Step(400, "two", "build")
+        return None
+
+    play(scenario)
+    run_deploy(queued.app, queued.deploy, speed=speed)
+    events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
+    one, two = (event["ts"] for event in events if event.get("step"))
+    # The recorded times are whole milliseconds.
+    assert least - 0.001 <= two - one < most
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("boom\nand more"), "ValueError: boom"),
+        (SystemExit(3), "SystemExit: 3"),
+        (MemoryError(), "MemoryError"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+    ids=repr,
+)
+def test_a_job_that_breaks_fails_its_deploy(
+    queued: Keys, valkey: str, play: Play, error: BaseException, reason: str
+) -> None:
+    """Whatever ends the job, the deploy gets its reason and its end; the queue sees the error too."""
+
+    def scenario(_: Random) -> Scenario:
+        yield Step(0, "one", "build")
+        raise error
+
+    play(scenario)
+    with pytest.raises(type(error)):
+        run_deploy(queued.app, queued.deploy, speed=0)
+    assert outcome(queued, valkey) == ("failed", reason, ["one", f"Deploy failed: {reason}"])
+
+
+def test_the_time_limit_of_the_queue_fails_the_deploy(queued: Keys, valkey: str, play: Play) -> None:
+    """RQ raises in the job when its time is up."""
+
+    def scenario(_: Random) -> Scenario:
+        yield Step(0, "one", "build")
+        raise JobTimeoutException("Task exceeded maximum timeout value (1 seconds)")
+
+    play(scenario)
+    assert run_deploy(queued.app, queued.deploy) == "failed"
+    assert outcome(queued, valkey) == ("failed", "time_limit", ["one", "Deploy failed: time_limit"])
+
+
+def test_a_signal_to_stop_ends_the_deploy_as_interrupted(queued: Keys, valkey: str, play: Play) -> None:
+    """SIGTERM comes between two lines; afterwards the process has its own handler back."""
+
+    def scenario(_: Random) -> Scenario:
+        yield Step(0, "one", "build")
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield Step(0, "two", "build")
+        return None
+
+    play(scenario)
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_deploy(queued.app, queued.deploy) == "failed"
+    assert outcome(queued, valkey) == ("failed", "interrupted", ["one", "Deploy failed: interrupted"])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_cancel_stops_the_job_at_its_next_line(queued: Keys, valkey: str, store: Store, play: Play) -> None:
+    """The writer hears of the cancel with its next sign of life, and ends the deploy."""
+
+    def scenario(_: Random) -> Scenario:
+        yield Step(0, "one", "build")
+        store.run(cancel_deploy(queued, new_token(), 0))
+        yield Step(60_000, "two", "build")
+        return None
+
+    play(scenario)
+    assert run_deploy(queued.app, queued.deploy) == "cancelled"
+    assert outcome(queued, valkey) == ("cancelled", "cancelled", ["one", "Deploy failed: cancelled"])
+
+
+def test_a_job_that_is_delivered_again_is_refused(queued: Keys, valkey: str) -> None:
+    """The second run writes nothing, whether the first is over or not."""
+    assert run_deploy(queued.app, queued.deploy, speed=0) == "complete"
+    before = read_log(queued.app, queued.deploy, url=valkey).events
+    assert run_deploy(queued.app, queued.deploy, "fails", speed=0) == "refused"
+    assert read_log(queued.app, queued.deploy, url=valkey).events == before
+
+
+def test_a_job_that_is_delivered_while_it_runs_is_refused(queued: Keys, valkey: str, play: Play) -> None:
+    """There is one writer: the other is told so, and the first goes on."""
+    second = []
+
+    def scenario(_: Random) -> Scenario:
+        yield Step(0, "one", "build")
+        second.append(run_deploy(queued.app, queued.deploy, "fails", speed=0))
+        return None
+
+    play(scenario)
+    assert run_deploy(queued.app, queued.deploy) == "complete"
+    assert second == ["refused"]
+    assert outcome(queued, valkey) == ("complete", None, ["one", "Deploy complete!"])
+
+
+def test_a_deploy_that_was_cancelled_in_the_queue_is_not_run(queued: Keys, valkey: str, store: Store) -> None:
+    """Its job comes up later, and does nothing."""
+    store.run(cancel_deploy(queued, new_token(), 0))
+    assert run_deploy(queued.app, queued.deploy, speed=0) == "refused"
+    state = read_log(queued.app, queued.deploy, url=valkey).state
+    assert (state.status, state.proof.lines) == ("cancelled", 1)
+
+
+def test_a_deploy_that_nobody_created_is_an_error(keys: Keys) -> None:
+    """A job never makes up a deploy."""
+    with pytest.raises(UnknownDeploy):
+        run_deploy(keys.app, keys.deploy, speed=0)
