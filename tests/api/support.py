@@ -184,12 +184,20 @@ class Log:
 class Deploy:
     """A deploy on a real store, written by the real calls: no thread, each step is done when it returns."""
 
-    def __init__(self, store: Store, keys: Keys, limits: Limits | None = None, *, building: bool = True) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        limits: Limits | None = None,
+        *,
+        building: bool = True,
+        job: str | None = None,
+    ) -> None:
         self.keys = keys
         self.token = new_token()
         self._store = store
         self._unheard = False
-        store.run(create_deploy(keys, new_token(), time.time(), Request(), limits or Limits()))
+        store.run(create_deploy(keys, new_token(), time.time(), Request(job=job), limits or Limits()))
         if building:
             self.claim()
 
@@ -217,8 +225,9 @@ class Deploy:
         self._append()
 
     def _append(self) -> None:
-        append = calls.append(self.keys, self.token, self._outbox.batch())
-        self._outbox.acknowledge(self._store.run(_unpublished(append) if self._unheard else append).seq)
+        while not self._outbox.empty:
+            append = calls.append(self.keys, self.token, self._outbox.batch())
+            self._outbox.acknowledge(self._store.run(_unpublished(append) if self._unheard else append).seq)
 
     def writing_unheard(self) -> "Deploy":
         """The same deploy, whose events get into the list and are not published: the messages are swallowed."""
@@ -325,26 +334,34 @@ async def serving(url: str, memory: int = 64 * 1024 * 1024) -> AsyncIterator[Ser
     def crashed() -> None:
         service.crashes += 1
 
-    async with service.hub.running(crashed):
-        await until(lambda: service.hub.statistics().connected)
-        yield service
-    await store.client.aclose()
+    try:
+        async with service.hub.running(crashed):
+            await until(lambda: service.hub.statistics().connected)
+            yield service
+    finally:
+        await store.client.aclose()
 
 
 class Watch:
-    """A client of a stream, without HTTP. `stalled` holds back what is sent while it is clear."""
+    """A client of a stream, without HTTP. While `taking` is clear, what is sent has to wait."""
 
-    def __init__(self, stream: LogStream) -> None:
+    def __init__(self, stream: LogStream, *, stalled: bool = False) -> None:
         self.status: int | None = None
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self.closed = False
         self.aborted = False
         self.taking = asyncio.Event()
-        self.taking.set()
+        if not stalled:
+            self.taking.set()
         self._gone = asyncio.Event()
         scope = {"type": "http", "client": ("127.0.0.1", 1), "extensions": {"deploytail.abort": self._abort}}
         self.task = asyncio.ensure_future(stream(scope, self._receive, self._send))
+
+    @classmethod
+    def stalled(cls, service: Service, keys: Keys, n: int | None = None) -> "Watch":
+        """One that takes nothing yet, not even the headers."""
+        return cls(LogStream(service.hub, service.watchers, service.slots, keys, n, None), stalled=True)
 
     @property
     def words(self) -> list[str]:

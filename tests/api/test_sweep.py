@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from api import sweep
+from api.errors import QueueAway
 from producer.errors import StoreAway
 from producer.keys import Keys
 from producer.library import new_token
@@ -43,9 +44,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def check(service: Service, judge: Judge) -> None:
+async def no_job_lost(_: list[str]) -> set[str]:
+    """The queue has every job."""
+    return set()
+
+
+async def check(service: Service, judge: Judge, lost_jobs: sweep.LostJobs = no_job_lost) -> None:
     """One check."""
-    await sweep.sweep_once(service.hub, service.store, judge, new_token)
+    await sweep.sweep_once(service.hub, service.store, judge, new_token, lost_jobs)
 
 
 async def settled(service: Service) -> None:
@@ -57,7 +63,7 @@ async def settled(service: Service) -> None:
 @asynccontextmanager
 async def sweeping(service: Service, judge: Judge) -> AsyncIterator["asyncio.Task[None]"]:
     """The check, again and again."""
-    task = asyncio.ensure_future(sweep.sweep(service.hub, service.store, judge, new_token))
+    task = asyncio.ensure_future(sweep.sweep(service.hub, service.store, judge, new_token, no_job_lost))
     try:
         yield task
     finally:
@@ -142,6 +148,52 @@ async def test_a_queued_deploy_may_wait(valkey: str, store: Store, client: redis
             await check(service, Judge(lease=0))
         assert client.hget(keys.state, "status") == b"queued"
         await watch.leave()
+
+
+async def test_a_queued_deploy_whose_job_is_lost_never_started(
+    valkey: str, store: Store, client: redis.Redis, keys: Keys, clock: Clock
+) -> None:
+    """The queue has not known its job for a whole lease, so nobody will start it; a deploy without a job may wait."""
+    other = Keys(keys.app, f"{keys.deploy}-2")
+    Deploy(store, keys, building=False, job="job-1")
+    Deploy(store, other, building=False)
+    asked: list[list[str]] = []
+
+    async def lost_jobs(jobs: list[str]) -> set[str]:
+        asked.append(jobs)
+        return set(jobs)
+
+    async with serving(valkey) as service:
+        watch, waiting = service.watch(keys), service.watch(other)
+        await settled(service)
+        judge = Judge(lease=10)
+        await check(service, judge, lost_jobs)
+        clock.now += 10
+        await check(service, judge, lost_jobs)
+        assert await watch.read() == ["1:queued", "2", "3:failed", "done"]
+        assert b"never_started" in watch.body
+        assert asked == [["job-1"]] * 2
+        assert client.hget(other.state, "status") == b"queued"
+        await waiting.leave()
+
+
+async def test_a_queue_that_is_away_costs_no_log_its_check(valkey: str, store: Store, keys: Keys) -> None:
+    """The queue may have a Redis of its own: while that is down, lost messages and dead writers are still found."""
+    other = Keys(keys.app, f"{keys.deploy}-2")
+    deploy = Deploy(store, keys)
+    Deploy(store, other, building=False, job="job-1")
+
+    async def lost_jobs(_: list[str]) -> set[str]:
+        raise QueueAway("the queue is away")
+
+    async with serving(valkey) as service:
+        watch, waiting = service.watch(keys), service.watch(other)
+        await settled(service)
+        deploy.writing_unheard().finish()
+        with suppress(QueueAway):
+            await check(service, Judge(), lost_jobs)
+        assert await watch.read() == [*QUEUED_BUILDING, "3", "4:complete", "done"]
+        await waiting.leave()
 
 
 async def test_two_sweeps_at_once_write_one_end(valkey: str, store: Store, client: redis.Redis, keys: Keys) -> None:
