@@ -350,12 +350,11 @@ class Watch:
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self.closed = False
-        self.aborted = False
         self.taking = asyncio.Event()
         if not stalled:
             self.taking.set()
         self._gone = asyncio.Event()
-        scope = {"type": "http", "client": ("127.0.0.1", 1), "extensions": {"deploytail.abort": self._abort}}
+        scope = {"type": "http", "client": ("127.0.0.1", 1)}
         self.task = asyncio.ensure_future(stream(scope, self._receive, self._send))
 
     @classmethod
@@ -389,11 +388,6 @@ class Watch:
         self._gone.set()
         self.taking.set()
         await self.finished()
-
-    def _abort(self) -> None:
-        self.aborted = True
-        self._gone.set()
-        self.taking.set()
 
     async def _receive(self) -> dict[str, Any]:
         await self._gone.wait()
