@@ -29,12 +29,12 @@ PACE_SECONDS = 0.01
 def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
     """The watching function of the client that the test names."""
     name = request.param
-    cache = request.config.cache
-    assert cache is not None
     with ExitStack() as stack:
         if name == "browser":
             yield stack.enter_context(clients.browser())
         elif name == "npm-eventsource":
+            cache = request.config.cache
+            assert cache is not None
             yield stack.enter_context(clients.npm_eventsource(cache.mkdir("eventsource")))
         else:
             yield stack.enter_context((clients.RESUMING | clients.DOCUMENTED)[name]())

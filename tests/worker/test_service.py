@@ -167,6 +167,21 @@ def test_a_worker_that_is_told_to_stop_ends_its_deploy(deploys: Deploys) -> None
     assert not alive(everyone)
 
 
+def test_a_worker_whose_parent_was_killed_ends_its_deploy(deploys: Deploys) -> None:
+    """The process that watches over the workers is gone: they stop as if told to, and nothing runs on unwatched."""
+    keys = deploys.add(speed=SLOW)
+    with working(deploys) as worker:
+        await_line(deploys, keys)
+        everyone = descendants(worker.pid)
+        worker.kill()
+        try:
+            wait_until(lambda: not alive(everyone), 10)
+        finally:
+            for pid in alive(everyone):
+                os.kill(pid, signal.SIGKILL)
+    assert outcome(keys, deploys.url)[:2] == ("failed", "interrupted")
+
+
 def test_a_worker_that_is_told_to_stop_lets_a_short_deploy_finish(deploys: Deploys) -> None:
     """A stop is no reason to break what is about to end."""
     keys = deploys.add(scenario="fails", speed=4)
