@@ -127,7 +127,8 @@ def test_a_line_has_the_bytes_of_the_contract(store: Store, keys: Keys) -> None:
 def test_a_single_line_is_stored_without_waiting_for_more(store: Store, keys: Keys) -> None:
     """An idle log has no added delay: well under the time between two signs of life."""
     with opened(store, keys) as log:
-        log.flush(1)
+        beat = state_of(store, keys).beat
+        wait_until(lambda: state_of(store, keys).beat != beat)  # so the next sign of life is half a second away
         log.write("a")
         log.flush(0.3)
         assert lines_of(store, keys) == ["a"]
@@ -587,13 +588,39 @@ def test_a_cancel_reaches_the_job(store: Store, keys: Keys) -> None:
 
 
 def test_a_cancel_wakes_a_job_that_waits_for_room(store: Store, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not only the one that sleeps."""
-    monkeypatch.setattr(writer, "BUFFER_EVENTS", 1)
+    """Not only the one that sleeps: the buffer is still full when the cancel is known."""
+    monkeypatch.setattr(writer, "BUFFER_BYTES", 1_000)
+    monkeypatch.setattr(outbox, "BATCH_EVENTS", 1)
     create(store, keys)
-    with pytest.raises(DeployCancelled), Writer(store, keys, token="token") as log:
+    passes = threading.Semaphore(0)
+
+    class Gated(Store):
+        """Lets one append through for each pass."""
+
+        def run(self, procedure: Any) -> Any:
+            """As the store."""
+            if procedure.__name__ == "append":
+                passes.acquire()
+            return super().run(procedure)
+
+    raised: list[BaseException] = []
+    with opened(Gated(store.client), keys) as log:
+        log.write("a")
+        log.write("x" * 2_000)
+
+        def write() -> None:
+            try:
+                log.write("b")
+            except DeployCancelled as error:
+                raised.append(error)
+
+        job = threading.Thread(target=write)
+        job.start()
         store.run(calls.cancel(keys, "canceller", TS))
-        wait_until(lambda: log.write("a") and False)
-    assert state_of(store, keys).status is Status.CANCELLED
+        passes.release()
+        job.join(5)
+        passes.release(1_000)
+        assert (len(raised), job.is_alive()) == (1, False)
 
 
 def test_a_job_may_take_a_cancel_in_its_own_time(store: Store, keys: Keys) -> None:
