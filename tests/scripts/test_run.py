@@ -127,6 +127,39 @@ def test_a_cancel_from_elsewhere_stops_the_command(
     assert not alive({int(pid)})
 
 
+@pytest.mark.parametrize("tty", ["--tty", "--no-tty"])
+def test_a_command_does_not_outlive_a_run_that_is_killed(
+    environment: dict[str, str], valkey: str, keys: Keys, tty: str
+) -> None:
+    """Nobody logs it any more: it must not go on by itself."""
+    words = ["run", keys.app, "--id", keys.deploy, tty, "--", "sh", "-c", "echo $$; exec sleep 60"]
+    with running(environment, *words) as process:
+        wait_until(lambda: _exists(keys, valkey) and stored_lines(keys, valkey))
+        process.kill()
+        process.wait()
+    command = {int(stored_lines(keys, valkey)[0])}
+    try:
+        wait_until(lambda: not alive(command), 3)
+    finally:
+        for pid in alive(command):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_run_that_is_told_to_stop_ends_its_deploy(
+    environment: dict[str, str], valkey: str, keys: Keys, number: signal.Signals
+) -> None:
+    """Terminated, or its terminal closed: the command is stopped, and the deploy ends at once as cancelled."""
+    words = ["run", keys.app, "--id", keys.deploy, "--", "sh", "-c", "echo $$; exec sleep 60"]
+    with running(environment, *words) as process:
+        wait_until(lambda: _exists(keys, valkey) and stored_lines(keys, valkey))
+        process.send_signal(number)
+        assert finish(process).status == 130
+    pid, last_line = stored_lines(keys, valkey)
+    assert last_line == "Deploy failed: cancelled"
+    assert not alive({int(pid)})
+
+
 def test_a_command_that_leaves_something_running_is_over_when_it_ends(
     environment: dict[str, str], valkey: str, keys: Keys
 ) -> None:

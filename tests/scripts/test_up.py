@@ -1,5 +1,6 @@
 """`deploytail up` and `demo`: everything starts, is found by the other commands, and is gone afterwards."""
 
+import json
 import os
 import re
 import signal
@@ -57,16 +58,26 @@ def test_the_other_commands_find_what_is_up(own: dict[str, str]) -> None:
     assert not note(own).exists()
 
 
-def test_the_logs_of_an_earlier_run_are_kept(own: dict[str, str]) -> None:
-    """The embedded Valkey keeps its data in the folder: what was deployed before is there again."""
+def test_of_two_that_start_together_one_is_refused(own: dict[str, str]) -> None:
+    """Two Valkeys on one folder would spoil its data: only one `up` owns the folder, from its start on."""
+    with running(own, "up", "--port", "0") as one, running(own, "up", "--port", "0") as other:
+        wait_until(lambda: note(own).exists() and (one.poll(), other.poll()) != (None, None))
+        first, second = (one, other) if one.poll() is None else (other, one)
+        first.send_signal(signal.SIGINT)
+        assert finish(first).status == 0
+        refused = finish(second)
+    assert refused.status == 1
+    assert "up already" in refused.err
+
+
+def test_a_note_of_a_process_that_is_another_by_now_counts_for_nothing(own: dict[str, str]) -> None:
+    """Process ids are used again, in a container after each restart: that of a stale note may be anybody's."""
+    note(own).parent.mkdir(parents=True)
+    stale = {"pid": os.getpid(), "redis_url": "redis://127.0.0.1:1/0", "api_url": "http://127.0.0.1:1"}
+    note(own).write_text(json.dumps(stale))
     with is_up(own) as (process, _):
-        before = deploytail(own, "enqueue", "shop", "--speed", "0", "--id", "first", "--watch")
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         assert finish(process).status == 0
-    with is_up(own):
-        after = deploytail(own, "watch", "shop", "first")
-    assert (before.status, after.status) == (0, 0)
-    assert before.out == f"first\n{after.out}"
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "in mid-deploy"])
@@ -89,17 +100,18 @@ def test_nothing_outlives_an_up_that_is_killed(own: dict[str, str], busy: bool) 
 
 
 def test_ctrl_c_in_mid_deploy_gives_the_deploy_its_end(own: dict[str, str]) -> None:
-    """`up` waits until the deploy that still runs is written to its end, so that nothing is `building` for ever."""
+    """`up` waits until the deploy that still runs is written to its end; the next `up` has its log."""
     with is_up(own | {"DEPLOYTAIL_STOP_TIMEOUT": "0"}, "--workers", "1") as (process, started):
         with running(own, "enqueue", "shop", "--id", "cut", "--speed", "0.1", "--watch") as watching:
             assert watching.stdout is not None
-            assert [watching.stdout.readline().strip() for _ in range(2)][1]
+            _, first = (watching.stdout.readline().decode().strip() for _ in range(2))
         process.send_signal(signal.SIGINT)
         assert finish(process).status == 0
         assert not alive(started)
     with is_up(own):
         seen = deploytail(own, "watch", "shop", "cut")
-    assert (seen.status, seen.out.splitlines()[-1]) == (1, "Deploy failed: interrupted")
+    lines = seen.out.splitlines()
+    assert (seen.status, lines[0], lines[-1]) == (1, first, "Deploy failed: interrupted")
 
 
 def test_up_uses_the_redis_that_it_is_given(environment: dict[str, str], valkey: str) -> None:
@@ -111,7 +123,7 @@ def test_up_uses_the_redis_that_it_is_given(environment: dict[str, str], valkey:
             if line.startswith(b"Ready."):
                 break
         programs = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in descendants(process.pid)}
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert finish(process).status == 0
     assert not {name for name in programs if "valkey" in name}
 
