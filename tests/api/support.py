@@ -206,7 +206,7 @@ class Deploy:
         at = time.time()
         event = encode_status(2, at, Status.BUILDING)
         claimed = self._store.run(calls.claim(self.keys, self.token, event, 2, at))
-        self._outbox = Outbox(claimed.seq, claimed.proof, 10_000, 2**30)
+        self._outbox = Outbox(claimed.seq, claimed.proof)
 
     def write(self, *lines: str, ts: Sequence[float] | None = None) -> None:
         """Append lines, in one call."""
@@ -328,7 +328,7 @@ class Service:
 @asynccontextmanager
 async def serving(url: str, memory: int = 64 * 1024 * 1024) -> AsyncIterator[Service]:
     """A hub on a real Redis, connected."""
-    store = GatedStore(connect_async(url, retries=0))
+    store = GatedStore(connect_async(url, connections=16, retries=0))
     service = Service(Hub(store, url, memory), store)
 
     def crashed() -> None:
