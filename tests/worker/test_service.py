@@ -134,7 +134,7 @@ def test_a_killed_work_horse_fails_its_deploy(deploys: Deploys) -> None:
         await_line(deploys, keys)
         lines = deploys.state(keys).proof.lines
         os.kill(horse(worker), signal.SIGKILL)
-        await_end(deploys, keys, 5)
+        await_end(deploys, keys, 8)
     status, reason, stored = outcome(keys, deploys.url)
     assert (status, reason, stored[-1]) == ("failed", "worker_lost", "Deploy failed: worker_lost")
     assert len(stored) >= lines + 1
@@ -208,7 +208,7 @@ def test_a_deploy_that_is_cancelled_stops(deploys: Deploys) -> None:
     with working(deploys):
         await_line(deploys, keys)
         Store(deploys.redis).run(cancel_deploy(keys, new_token(), time.time()))
-        await_end(deploys, keys, 5)
+        await_end(deploys, keys, 8)
     status, _, lines = outcome(keys, deploys.url)
     assert (status, lines[-1]) == ("cancelled", "Deploy failed: cancelled")
 
