@@ -101,6 +101,7 @@ class Log:
     first_seq: int = 1
     cached: list[bytes] = field(default_factory=list)
     created_by: str = "creator"
+    writer: str = "writer"
     error: str | None = None
 
     @classmethod
@@ -160,6 +161,7 @@ class Log:
             first_seq=self.first_seq,
             proof=self.proof,
             created_by=self.created_by,
+            writer=self.writer,
             queued_at=TS,
             finished_at=TS if self.status.terminal else None,
             error=self.error,
@@ -308,7 +310,6 @@ class Service:
     store: GatedStore
     watchers: Watchers = field(default_factory=Watchers)
     slots: Slots = field(default_factory=lambda: Slots(1_000, 1_000))
-    crashes: int = 0
 
     def watch(self, keys: Keys, n: int | None = None, pace: Pace | None = None) -> "Watch":
         """Open a stream."""
@@ -330,15 +331,15 @@ async def serving(url: str, memory: int = 64 * 1024 * 1024) -> AsyncIterator[Ser
     """A hub on a real Redis, connected."""
     store = GatedStore(connect_async(url, connections=16, retries=0))
     service = Service(Hub(store, url, memory), store)
-
-    def crashed() -> None:
-        service.crashes += 1
-
+    subscription = asyncio.ensure_future(service.hub.run())
     try:
-        async with service.hub.running(crashed):
-            await until(lambda: service.hub.statistics().connected)
-            yield service
+        await until(lambda: service.hub.statistics().connected)
+        yield service
+        assert not subscription.done(), "the subscription has ended"
     finally:
+        subscription.cancel()
+        await asyncio.gather(subscription, return_exceptions=True)
+        await service.hub.close()
         await store.client.aclose()
 
 
