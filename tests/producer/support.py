@@ -168,6 +168,12 @@ class Valkey:
         with connect(self.url, retries=0) as client:
             wait_until(lambda: _answers(client))
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it, if it runs."""
         if self._process:

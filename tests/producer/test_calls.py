@@ -415,25 +415,29 @@ def test_a_reaped_writer_writes_nothing_more(any_store: Store, keys: Keys) -> No
 # snapshot
 
 
-@pytest.mark.parametrize("limit", [-1, 1, 3, 100])
 @pytest.mark.parametrize("after", [-5, 0, 1, 4, 9, 10, 11, 10**6, 2**63])
-def test_a_snapshot_has_the_events_after_a_number(any_store: Store, keys: Keys, after: int, limit: int) -> None:
-    """At most so many of them, in order, with the state of the same instant and the clock of Redis."""
+def test_a_snapshot_has_the_events_after_a_number(any_store: Store, keys: Keys, after: int) -> None:
+    """In order, with the state of the same instant and the clock of Redis."""
     build(any_store, keys)
     append(any_store, keys, lines(3, *"abcdefgh"))
-    found = any_store.run(calls.snapshot(keys, after, limit))
-    expected = [data for seq, data in enumerate(entries_of(any_store, keys), 1) if seq > after]
-    assert found.events == (expected if limit < 0 else expected[:limit])
+    found = any_store.run(calls.snapshot(keys, after))
+    assert found.events == [data for seq, data in enumerate(entries_of(any_store, keys), 1) if seq > after]
     assert (found.state.seq, found.state.proof) == (10, proof_of(*"abcdefgh"))
     seconds, _ = any_store.client.time()
     assert seconds - 5 <= found.time <= seconds
 
 
-def test_a_snapshot_of_no_events_has_none(any_store: Store, keys: Keys) -> None:
-    """A limit of 0 is not taken for no limit."""
+@pytest.mark.parametrize("after", [0, 1, 50, 101, 102])
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 64, 65, 200])
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_snapshot_stops_after_so_many_bytes(any_store: Store, keys: Keys, after: int, count: int, more: int) -> None:
+    """Behind the event with which they are reached: one at least, and never one too many."""
     build(any_store, keys)
-    assert any_store.run(calls.snapshot(keys, 0, 0)).events == []
-    assert any_store.run(calls.snapshot(keys, 1, 0)).events == []
+    append(any_store, keys, lines(3, *(["x" * 50] * 100)))
+    wanted = entries_of(any_store, keys)[after:]
+    most = sum(map(len, wanted[:count])) + more
+    expected = wanted[: count + more] if len(wanted) > count else wanted
+    assert any_store.run(calls.snapshot(keys, after, most or 1)).events == expected
 
 
 def test_a_snapshot_finds_its_place_in_a_log_with_holes(any_store: Store, keys: Keys) -> None:

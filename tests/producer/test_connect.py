@@ -1,13 +1,15 @@
 """Redis clients from an address."""
 
 import os
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from producer.connect import check_answers, connect, connect_async, redis_url, shown
 from producer.errors import InvalidAddress, StoreAway
-from producer.home import Running, note_running
+from producer.home import Running, note_running, owned_home
 from tests.producer.support import Valkey
 
 
@@ -63,7 +65,7 @@ INVALID = ["localhost", "localhost:6379", "http://localhost", "redis//x", "redis
 @pytest.mark.parametrize("url", [*INVALID, "redis://h?socket_timeout=soon"])
 def test_an_invalid_address_is_refused(url: str) -> None:
     """By one sentence that says what to write instead, for both kinds of client."""
-    for make in (connect, connect_async):
+    for make in (connect, partial(connect_async, connections=1)):
         with pytest.raises(InvalidAddress, match=r"is not a Redis address \(.+\): write redis://host:6379/0"):
             make(url)
 
@@ -145,9 +147,10 @@ def test_the_address_given_wins_then_the_variable_then_what_runs(
 
 
 @pytest.fixture
-def own_running(nowhere: Path) -> Running:
+def own_running(nowhere: Path) -> Iterator[Running]:
     """A note of something that runs: this process."""
     assert nowhere.is_dir()
     running = Running(os.getpid(), "redis://running", "http://running")
-    note_running(running)
-    return running
+    with owned_home():
+        note_running(running)
+        yield running

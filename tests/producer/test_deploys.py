@@ -54,7 +54,7 @@ def members(store: Store, app: str) -> tuple[set[bytes], set[bytes]]:
 
 def test_a_deploy_is_created_with_what_was_asked_for(any_store: Store, keys: Keys) -> None:
     """What was not given is not there; it is listed and live at once."""
-    request = Request(environment="prod", message="Fix it\nnow", source="main", queued_by="me", job="j1", simulate="{}")
+    request = Request("prod", "Fix it\nnow", "main", queued_by="me", job="j1", simulate="{}", start_within=30)
     any_store.run(create_deploy(keys, "creator", TS, request, Limits(5, 6_000, 7)))
     fields = fields_of(any_store, keys)
     assert {name: fields.get(name) for name in (*Request.__slots__, *Limits.__slots__)} == {
@@ -64,6 +64,7 @@ def test_a_deploy_is_created_with_what_was_asked_for(any_store: Store, keys: Key
         "queued_by": "me",
         "job": "j1",
         "simulate": "{}",
+        "start_within": "30",
         "cap_events": "5",
         "cap_bytes": "6000",
         "ttl": "7",

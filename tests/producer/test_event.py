@@ -102,6 +102,7 @@ DEEP = 200_000
         b'{"seq":"1","ts":1,"line":"x"}',
         b'{"seq":[1],"ts":1,"line":"x"}',
         b'{"seq":NaN,"ts":1,"line":"x"}',
+        b'{"seq":9007199254740992,"ts":1,"line":"x"}',  # beyond what JavaScript can count
         b'{"seq":' + b"9" * 5_000 + b',"ts":1,"line":"x"}',
         # ts
         b'{"seq":1,"line":"x"}',
@@ -182,7 +183,7 @@ def test_no_bytes_make_decode_raise(data: bytes) -> None:
 
 
 MAX = MAX_LINE_BYTES
-KEPT = MAX - 48
+KEPT = MAX - 64
 
 
 @pytest.mark.parametrize(
@@ -199,8 +200,8 @@ KEPT = MAX - 48
         ("\ud83d\ude80", "\ufffd\ufffd"),
         ("x" * MAX, "x" * MAX),
         ("é" * (MAX // 2), "é" * (MAX // 2)),
-        ("x" * (MAX + 1), "x" * KEPT + " … [line cut: 49 bytes left out]"),
-        (b"x" * 1024 * 1024, "x" * KEPT + " … [line cut: 1,032,240 bytes left out]"),
+        ("x" * (MAX + 1), "x" * KEPT + " … [line cut: 65 bytes left out]"),
+        (b"x" * 1024 * 1024, "x" * KEPT + " … [line cut: 1,032,256 bytes left out]"),
         # The cut would fall into a character of 2, 3 and 4 bytes: that character is left out whole.
         ("x" + "é" * MAX, "x" + "é" * ((KEPT - 1) // 2) + f" … [line cut: {1 + 2 * MAX - KEPT + 1:,} bytes left out]"),
         ("€" * MAX, "€" * (KEPT // 3) + f" … [line cut: {3 * (MAX - KEPT // 3):,} bytes left out]"),
@@ -209,13 +210,19 @@ KEPT = MAX - 48
             "x" + "🚀" * ((KEPT - 1) // 4) + f" … [line cut: {4 * (MAX - KEPT // 4 + 1):,} bytes left out]",
         ),
         # A surrogate counts as the U+FFFD that it becomes.
-        ("\ud800" + "x" * MAX, "\ufffd" + "x" * (KEPT - 3) + " … [line cut: 51 bytes left out]"),
+        ("\ud800" + "x" * MAX, "\ufffd" + "x" * (KEPT - 3) + " … [line cut: 67 bytes left out]"),
     ],
     ids=lambda value: repr(value[:12]) + str(len(value)),
 )
 def test_a_line_is_cleaned(given_line: str | bytes, expected: str) -> None:
     """Text of at most 16 KiB stays as it is; all else is made so, with a mark where it was cut."""
     assert clean(given_line) == expected
+
+
+def test_what_was_left_out_before_is_counted_too() -> None:
+    """A line that its reader has not held whole is marked as cut, however little of it there is."""
+    assert clean("abc", 7) == "abc … [line cut: 7 bytes left out]"
+    assert clean(b"x" * (MAX + 10), 7) == "x" * KEPT + " … [line cut: 81 bytes left out]"
 
 
 @given(st.text() | st.binary(), st.sampled_from([1, 4_000, 8_200]))

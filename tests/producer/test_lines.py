@@ -8,19 +8,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.event import MAX_LINE_BYTES, clean
-from producer.lines import KEPT_BYTES, LineSplitter
+from producer.lines import KEPT_BYTES, Line, LineSplitter
 from producer.mask import Mask
 from tests.helpers import every_cut
 
 LONG = KEPT_BYTES + 1_000
 
 
-def split(pieces: Iterable[bytes]) -> list[str]:
+def read(pieces: Iterable[bytes]) -> list[Line]:
     """The lines of a stream that comes in these pieces and then ends."""
     splitter = LineSplitter()
     lines = [line for piece in pieces for line in splitter.feed(piece)]
     rest = splitter.flush(final=True)
     return lines if rest is None else [*lines, rest]
+
+
+def split(pieces: Iterable[bytes]) -> list[str]:
+    """Their text, of lines of which nothing was left out."""
+    return texts(read(pieces))
+
+
+def texts(lines: Iterable[Line]) -> list[str]:
+    """The text of lines of which nothing was left out."""
+    found = list(lines)
+    assert [line.omitted for line in found] == [0] * len(found)
+    return [line.text for line in found]
+
+
+def stored(line: Line | None) -> str:
+    """The line as a log stores it."""
+    assert line
+    return clean(*line)
+
+
+def text_of(line: Line | None) -> str | None:
+    """The text of a line, if there is one."""
+    return line and line.text
 
 
 def single(data: bytes) -> list[bytes]:
@@ -58,7 +81,7 @@ def test_the_lines_are_the_same_however_the_data_is_cut(data: bytes, expected: l
 @given(st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\xc3", b"\xa9", b"\xe2\x82\xac", b"x" * 9_000]), max_size=12))
 def test_any_pieces_give_the_lines_of_the_whole(pieces: list[bytes]) -> None:
     """Where the pieces are cut makes no difference, over-long lines included."""
-    assert split(pieces) == split([b"".join(pieces)])
+    assert read(pieces) == read([b"".join(pieces)])
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
@@ -68,9 +91,9 @@ def test_an_over_long_line_is_as_if_it_had_come_whole(size: int, end: bytes) -> 
     data = b"x" * size
     expected = [clean(data), "next"]
     for pieces in ([data, end or b"\n", b"next"], [data + (end or b"\n") + b"next"]):
-        assert [clean(line) for line in split(pieces)] == expected
+        assert [stored(line) for line in read(pieces)] == expected
     chunks = [data[at : at + 1_000] for at in range(0, size, 1_000)]
-    assert [clean(line) for line in split([*chunks, *single(end or b"\n"), b"next"])] == expected
+    assert [stored(line) for line in read([*chunks, *single(end or b"\n"), b"next"])] == expected
 
 
 @pytest.mark.parametrize("start", ["", "x", "xx", "xxx"])
@@ -78,8 +101,8 @@ def test_an_over_long_line_is_as_if_it_had_come_whole(size: int, end: bytes) -> 
 def test_the_missing_bytes_of_a_cut_line_are_counted_right(character: str, start: str) -> None:
     """The number in the mark is the bytes of the line less those that are shown, wherever a character was cut."""
     text = start + character * 10_000
-    (line,) = split([text.encode()])
-    kept, mark = clean(line).split(" … ")
+    (line,) = read([text.encode()])
+    kept, mark = stored(line).split(" … ")
     found = re.search(r"([\d,]+) bytes", mark)
     assert found
     assert int(found[1].replace(",", "")) == len(text.encode()) - len(kept.encode())
@@ -93,8 +116,8 @@ def test_an_endless_line_takes_bounded_memory() -> None:
         assert splitter.feed(chunk) == []
         assert len(splitter._held) <= KEPT_BYTES
     (line,) = splitter.feed(b"\n")
-    assert clean(line) == clean(b"x" * 50_000_000)
-    assert splitter.feed(b"short\n") == ["short"]
+    assert stored(line) == clean(b"x" * 50_000_000)
+    assert texts(splitter.feed(b"short\n")) == ["short"]
 
 
 @pytest.mark.parametrize("size", [MAX_LINE_BYTES + 100, KEPT_BYTES + 100])
@@ -103,16 +126,17 @@ def test_a_secret_across_the_cut_is_masked(size: int) -> None:
     secret = "s3cret-0123456789-s3cret"
     data = (b"x" * (MAX_LINE_BYTES - 48 - 12) + secret.encode()).ljust(size, b"y") + b"\n"
     (line,) = LineSplitter().feed(data)
-    assert "s3cret" not in clean(Mask([secret])(line))
+    assert "s3cret" not in clean(Mask([secret])(line.text), line.omitted)
 
 
 def test_a_flush_gives_the_unfinished_line() -> None:
     """A prompt is shown before its line ends; what follows up to the line end is a line of its own."""
     splitter = LineSplitter()
     assert splitter.flush() is None
-    assert splitter.feed(b"done\nPassword: ") == ["done"]
-    assert (splitter.pending, splitter.flush(), splitter.pending, splitter.flush()) == (True, "Password: ", False, None)
-    assert splitter.feed(b"****\nnext\n") == ["****", "next"]
+    assert texts(splitter.feed(b"done\nPassword: ")) == ["done"]
+    seen = splitter.pending, text_of(splitter.flush()), splitter.pending, splitter.flush()
+    assert seen == (True, "Password: ", False, None)
+    assert texts(splitter.feed(b"****\nnext\n")) == ["****", "next"]
 
 
 @pytest.mark.parametrize("end", [[b"\n"], [b"\r\n"], [b"\r", b"\n"]])
@@ -120,8 +144,8 @@ def test_a_line_end_after_a_flush_makes_no_empty_line(end: list[bytes]) -> None:
     """It ends the line that was shown already; a second one is an empty line."""
     splitter = LineSplitter()
     splitter.feed(b"a")
-    assert splitter.flush() == "a"
-    assert [line for piece in [*end, b"\n"] for line in splitter.feed(piece)] == [""]
+    assert text_of(splitter.flush()) == "a"
+    assert texts(line for piece in [*end, b"\n"] for line in splitter.feed(piece)) == [""]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +172,8 @@ def test_a_flush_keeps_what_may_be_half_of_something(
     """A CR may be half of a CRLF, and the last bytes half of a character: they wait for what comes."""
     splitter = LineSplitter()
     assert splitter.feed(data) == []
-    assert splitter.flush() == shown
-    assert splitter.feed(rest) == then
+    assert text_of(splitter.flush()) == shown
+    assert texts(splitter.feed(rest)) == then
 
 
 @pytest.mark.parametrize(
@@ -159,15 +183,39 @@ def test_the_final_flush_keeps_nothing(data: bytes, line: str | None) -> None:
     """At the end of the stream what is there is all there is."""
     splitter = LineSplitter()
     splitter.feed(data)
-    assert splitter.flush(final=True) == line
+    assert text_of(splitter.flush(final=True)) == line
     assert not splitter.pending
     assert splitter.flush(final=True) is None
-    assert splitter.feed(b"\n") == [""]
+    assert texts(splitter.feed(b"\n")) == [""]
 
 
 def test_a_flush_of_an_over_long_line_marks_the_cut() -> None:
     """What follows is a line of its own, with a count of its own."""
     splitter = LineSplitter()
     splitter.feed(b"x" * LONG)
-    assert clean(splitter.flush() or "") == clean(b"x" * LONG)
-    assert [clean(line) for line in splitter.feed(b"y" * LONG + b"\nz\n")] == [clean(b"y" * LONG), "z"]
+    assert stored(splitter.flush()) == clean(b"x" * LONG)
+    assert [stored(line) for line in splitter.feed(b"y" * LONG + b"\nz\n")] == [clean(b"y" * LONG), "z"]
+
+
+@pytest.mark.parametrize(
+    ("data", "shown", "rest", "then"),
+    [
+        (b"pass: hunt", "pass: ", b"er2!\n", ["***!"]),
+        (b"pass: hunter2", "pass: ", b"\n", ["***"]),
+        (b"hunt", None, b"ing\n", ["hunting"]),
+        (b"hunt\xc3", None, b"\xa9\n", ["hunt\u00e9"]),
+        (b"hunt\r", None, b"\n", ["hunt"]),
+        ("\u00e9p\u00e4ss".encode(), "\u00e9", "w\u00f6rd\n".encode(), ["***"]),
+        (b"\xffp\xc3\xa4ss", "\ufffd", b"\n", ["p\u00e4ss"]),
+    ],
+    ids=repr,
+)
+def test_a_flush_keeps_what_may_be_the_start_of_a_secret(
+    data: bytes, shown: str | None, rest: bytes, then: list[str]
+) -> None:
+    """So that a secret is never shown in two halves, of which the mask knows neither."""
+    mask = Mask(["hunter2", "p\u00e4ssw\u00f6rd"])
+    splitter = LineSplitter(mask.open_end)
+    splitter.feed(data)
+    assert text_of(splitter.flush()) == shown
+    assert list(map(mask, texts(splitter.feed(rest)))) == then

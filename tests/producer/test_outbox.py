@@ -13,9 +13,9 @@ from producer.status import Status
 TS = 1_700_000_000.0
 
 
-def outbox(seq: int = 2, proof: Proof = Proof(), max_events: int = 10**6, max_bytes: int = 10**9) -> Outbox:  # noqa: B008 - a constant
+def outbox(seq: int = 2, proof: Proof = Proof()) -> Outbox:  # noqa: B008 - a constant
     """An outbox whose next event has number `seq` + 1."""
-    return Outbox(seq, proof, max_events, max_bytes)
+    return Outbox(seq, proof)
 
 
 def proof_of(*lines: str) -> Proof:
@@ -40,7 +40,7 @@ def fill(box: Outbox, *lines: str) -> None:
 def test_an_empty_outbox_sends_a_sign_of_life() -> None:
     """A batch without events, for the place where the log stands."""
     box = outbox(7, Proof(3, 4))
-    assert (box.empty, box.full, box.acknowledged, box.proof) == (True, False, 7, Proof(3, 4))
+    assert (box.empty, box.waiting, box.ending, box.acknowledged, box.proof) == (True, 0, False, 7, Proof(3, 4))
     assert box.batch() == Batch(8, [], Proof(3, 4))
 
 
@@ -103,16 +103,17 @@ def test_the_end_travels_with_the_last_event_only() -> None:
     assert box.batch() == Batch(seq, [status], box.proof, end=end)
 
 
-@pytest.mark.parametrize(("events", "size"), [(3, 10**9), (10**6, 3 * len(event(3, "x")))])
-def test_it_is_full_at_its_bounds(events: int, size: int) -> None:
-    """By number and by bytes; an acknowledge makes room."""
-    box = outbox(max_events=events, max_bytes=size)
-    seen = []
-    for accepted, acknowledged in (("xx", 2), ("x", 2), ("", 3)):
-        fill(box, *accepted)
-        box.acknowledge(acknowledged)
-        seen.append(box.full)
-    assert seen == [False, True, False]
+def test_it_tells_what_waits() -> None:
+    """How many events, and whether the last of them ends the deploy; abandoned they wait no longer."""
+    box = outbox()
+    fill(box, "a", "b")
+    box.acknowledge(3)
+    seen = [(box.waiting, box.ending)]
+    box.finish(End(Status.COMPLETE, None, None, TS))
+    seen.append((box.waiting, box.ending))
+    box.abandon()
+    seen.append((box.waiting, box.ending))
+    assert seen == [(1, False), (2, True), (0, False)]
 
 
 def test_a_store_that_went_back_gets_the_same_bytes_again() -> None:

@@ -158,7 +158,7 @@ def test_a_plain_command_on_a_key_of_the_wrong_type_is_corrupt(any_store: Store,
 async def test_the_same_procedures_run_on_asyncio(valkey: str, store: Store, keys: Keys) -> None:
     """With scripts that the server has forgotten, with a pipeline, and with the same errors."""
     forget_scripts(store)
-    async with connect_async(valkey) as client:
+    async with connect_async(valkey, connections=5) as client:
         there = AsyncStore(client)
         await there.ping()
         await there.run(create_deploy(keys, "creator", TS, Request(), Limits()))
@@ -178,7 +178,7 @@ async def test_the_same_procedures_run_on_asyncio(valkey: str, store: Store, key
 
 async def test_asyncio_names_a_server_that_is_gone(own_valkey: Valkey, keys: Keys) -> None:
     """Both for a call and for a ping."""
-    async with connect_async(own_valkey.url, retries=0) as client:
+    async with connect_async(own_valkey.url, connections=1, retries=0) as client:
         there = AsyncStore(client)
         own_valkey.kill()
         with pytest.raises(StoreAway):
