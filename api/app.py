@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -22,6 +23,8 @@ from producer.library import new_token
 from producer.reap import Judge
 from producer.store import AsyncStore
 
+log = logging.getLogger(__name__)
+
 _STORE_CONNECTIONS = 16
 
 
@@ -32,7 +35,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """
     settings = settings or ApiSettings()
     url = redis_url(settings.redis_url)
-    store = AsyncStore(connect_async(url, retries=1, max_connections=_STORE_CONNECTIONS))
+    store = AsyncStore(connect_async(url, connections=_STORE_CONNECTIONS, retries=1))
     services = Services(
         settings=settings,
         store=store,
@@ -45,16 +48,17 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         judge = Judge(settings.lease, settings.cancel_grace, settings.queue_timeout)
-        async with services.hub.running(lambda: signal.raise_signal(signal.SIGTERM)):
-            clock = asyncio.ensure_future(services.watchers.tick())
-            sweeper = asyncio.ensure_future(sweep(services.hub, store, judge, new_token, services.queue.lost))
+        background = (
+            services.hub.run(),
+            services.watchers.tick(),
+            sweep(services.hub, store, judge, new_token, services.queue.lost),
+        )
+        async with running(*background):
             # Thousands of long-lived streams would be walked again and again by a full collection.
             gc.freeze()
             gc.set_threshold(50_000, 20, 50)
             yield
-            clock.cancel()
-            sweeper.cancel()
-            await asyncio.gather(clock, sweeper, return_exceptions=True)
+        await services.hub.close()
         services.queue.close()
         await store.client.aclose()
 
@@ -71,3 +75,23 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     errors.install(app)
     publish_events(app)
     return app
+
+
+@asynccontextmanager
+async def running(*background: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run these for as long as the context is open. Should one fail, the process is stopped: it cannot serve."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("a part of the service has crashed", exc_info=task.exception())
+            signal.raise_signal(signal.SIGTERM)
+
+    tasks = [asyncio.ensure_future(part) for part in background]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,7 +4,7 @@ from api import frames
 from producer.event import decode
 from producer.state import Snapshot
 
-PAGE_EVENTS = 500
+PAGE_BYTES = 128 * 1024
 
 
 def page(snapshot: Snapshot, after: int, reason: str) -> tuple[bytes, int]:

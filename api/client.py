@@ -70,16 +70,20 @@ class Client:
         """Every event of the log to its end; comes back, behind the last event that it has, as often as needed.
 
         `speed` plays a finished deploy at that many times its pace. Raises Refused, and ServiceAway when the first
-        connection fails or the patience is over.
+        connection fails, or none has stood for the whole patience.
         """
         path = f"/v1/apps/{app}/deploys/{deploy}/logs/stream"
         given = {"speed": speed, "max_idle": max_idle}
         parameters = {name: value for name, value in given.items() if value is not None}
-        last, retry_ms, heard = "", 2_000, None
+        last, retry_ms = "", 2_000
+        broken_at: float | None = None
         while True:
+            connected = False
             try:
                 for event in self._events(path, parameters, last):
-                    heard = time.monotonic()
+                    connected = True
+                    if event is None:
+                        continue
                     last = event.id or last
                     retry_ms = event.retry or retry_ms
                     yield _message(event)
@@ -89,15 +93,17 @@ class Client:
             except _Nothing:
                 return
             except (ServiceAway, httpx2.HTTPError) as error:
-                if heard is None:
+                if broken_at is None and not connected:
                     raise self._away(error) from error
                 trouble = error
-            heard = heard or time.monotonic()
-            if time.monotonic() - heard > self._patience:
+            now = time.monotonic()
+            broken_at = now if connected or broken_at is None else broken_at
+            if now - broken_at > self._patience:
                 raise self._away(trouble) from trouble
             time.sleep(retry_ms / 1000 * random.uniform(0.5, 1.0))
 
-    def _events(self, path: str, parameters: dict[str, float], last: str) -> Iterator[httpx2.ServerSentEvent]:
+    def _events(self, path: str, parameters: dict[str, float], last: str) -> Iterator[httpx2.ServerSentEvent | None]:
+        """The events of one connection, after a None that says that it stands."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
         with self._http.stream("GET", path, params=parameters, headers=headers) as response:
             if response.status_code == 204:
@@ -105,6 +111,7 @@ class Client:
             if response.status_code != 200:
                 response.read()
                 raise self._refusal(response)
+            yield None
             yield from httpx2.EventSource(response)
 
     def _refusal(self, response: httpx2.Response) -> Exception:

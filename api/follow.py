@@ -8,6 +8,8 @@ The rules:
   the append puts an event into the list before it publishes it.
 - After a fail-over the store may have less than was sent. What the writer repeats is not sent again; if the log
   comes back different, or ended below, `gap{first that differs ... last sent, lost}`, then the log as it now is.
+- So there is doubt after a new subscription, with a new writer, when the store has less than was sent, when a repeated
+  event differs. In doubt nothing is appended until the whole list was read and compared with what was sent.
 """
 
 from enum import Enum, auto
@@ -38,7 +40,8 @@ class Follow:
         self.last = 0  # the seq of the last event in the run
         self.ended = False
         self.lost = False  # ended because the deploy vanished
-        self._compare = False
+        self._doubt = False
+        self._full = False  # whether the read that is under way is of the whole list
         self._held: list[Event] = []
         self._asked = 0  # how many of the held came in before the read was asked for
 
@@ -46,7 +49,12 @@ class Follow:
     def read_after(self) -> int:
         """After which seq the list is to be read. Marks the read as asked for now."""
         self._asked = len(self._held)
-        return 0 if self._compare else self.last
+        self._full = self._doubt
+        return 0 if self._doubt else self.last
+
+    def resubscribed(self) -> None:
+        """Messages may have been missed: the store may be another one by now."""
+        self._be_in_doubt()
 
     def is_end_of(self, state: State) -> bool:
         """Whether what was told, to its end, is still the log whose state is `state`."""
@@ -65,7 +73,7 @@ class Follow:
         event = decode(data)
         if event is None:
             return Next.READ
-        if self.state is None or event.seq > self.last + 1:
+        if self.state is None or event.seq > self.last + 1 or (self._doubt and event.seq > self.last):
             if len(self._held) < MAX_HELD:
                 self._held.append(event)
             return Next.READ
@@ -80,19 +88,19 @@ class Follow:
         state = snapshot.state
         if self.state is not None and state.created_by != self.state.created_by:
             return self.vanished()  # another deploy lives under this id now
-        compare, self._compare = self._compare, False
         events = [event for event in map(decode, snapshot.events) if event is not None]
         before = self.run.end
         if self.state is None:
             # What was trimmed before anybody watched is each watcher's own gap, by where it starts.
             self.last = min(state.first_seq - 1, state.seq)
             self.run.begin(self.last)
-        elif state.seq < self.last or compare:
-            if not compare and state.status.terminal:
-                self._compare = True
+        else:
+            self._doubt = self._doubt or state.seq < self.last or state.writer != self.state.writer
+            if self._doubt and not self._full:
                 return Next.READ
-            if compare:
+            if self._doubt:
                 self._take_back(events, state)
+                self._doubt = state.seq < self.last
         self.state = state
         if state.seq > self.last:
             self._catch_up(events, state)
@@ -145,14 +153,18 @@ class Follow:
         sent = self.run.frame_of(event.seq)
         if sent is None or sent == frames.event(event):
             return Next.NOTHING
-        self._compare = True
+        self._be_in_doubt()
         return Next.READ
+
+    def _be_in_doubt(self) -> None:
+        self._doubt = self.last > 0
+        self._full = False  # a read that is under way may be of before
 
     def _apply_held(self, *, grown: bool) -> Next:
         late, self._held, self._asked = self._held[self._asked :], [], 0
         ended = self.ended
         for event in sorted(late, key=lambda event: event.seq):
-            if event.seq == self.last + 1 and not ended:
+            if event.seq == self.last + 1 and not ended and not self._doubt:
                 ended = self._append(event)
                 grown = True
         if ended:

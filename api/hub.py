@@ -8,12 +8,11 @@ published from the confirmation on is received and merged by sequence number, so
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
-from api.catchup import PAGE_EVENTS, page
+from api.catchup import PAGE_BYTES, page
 from api.follow import Follow, Next
 from api.run import Run
 from api.subscriber import Subscriber
@@ -50,15 +49,10 @@ class Topic:
         self.waiting: set[Waiting] = set()
         self.error: Exception | None = None
         self.read_at = 0.0
-        self._opened = asyncio.Event()
+        self.is_open = False
+        self.confirmed = False
         self._reading = False
         self._read_again = False
-
-    async def opened(self) -> None:
-        """Wait for the first read. Raises what it met: UnknownDeploy, StoreAway, StoreCorrupt."""
-        await self._opened.wait()
-        if self.error is not None:
-            raise self.error
 
     def wake(self) -> None:
         """Let all that wait look again."""
@@ -69,7 +63,7 @@ class Topic:
     def open(self, error: Exception | None = None) -> None:
         """The first read is done, or the topic has failed."""
         self.error = error
-        self._opened.set()
+        self.is_open = True
         self.wake()
 
     def start_reading(self) -> bool:
@@ -113,24 +107,16 @@ class Hub:
         self._reads = asyncio.Semaphore(_READS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def running(self, on_crash: Callable[[], None]) -> AsyncIterator[None]:
-        """Keep the subscription while the context is open; `on_crash` when that fails for good."""
+    async def run(self) -> None:
+        """Keep the subscription until cancelled."""
+        await self._subscriber.run()
 
-        def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and task.exception() is not None:
-                log.critical("the hub has crashed", exc_info=task.exception())
-                on_crash()
-
-        subscription = asyncio.ensure_future(self._subscriber.run())
-        subscription.add_done_callback(ended)
-        try:
-            yield
-        finally:
-            tasks = [subscription, *self._tasks, *self._pages.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    async def close(self) -> None:
+        """Stop all that is under way."""
+        tasks = [*self._tasks, *self._pages.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def live(self) -> list[Topic]:
@@ -150,12 +136,12 @@ class Hub:
         )
 
     def enter(self, keys: Keys) -> Topic:
-        """Become a watcher: pair it with `leave`. Await `opened` before using the topic."""
+        """Become a watcher: pair it with `leave`. Wait until the topic `is_open` before using it."""
         topic = self._topics.get(keys) or self._take_finished(keys)
         if topic is None:
             topic = Topic(keys)
             self._spawn(topic, self._open(topic))
-        elif topic.follow.ended and _now() - topic.read_at > _VALID_SECONDS:
+        elif topic.is_open and topic.follow.ended and _now() - topic.read_at > _VALID_SECONDS:
             topic = self._revalidated(topic)
         self._topics[keys] = topic
         topic.watchers += 1
@@ -169,7 +155,7 @@ class Hub:
         self._unsubscribe(topic)
         if self._topics.get(topic.keys) is topic:
             del self._topics[topic.keys]
-            if topic.follow.ended and not topic.follow.lost:
+            if topic.is_open and topic.error is None and topic.follow.ended and not topic.follow.lost:
                 self._finished[topic.keys] = topic
                 self._finished_bytes += topic.run.bytes
         while self._finished_bytes > self._memory // 4 and self._finished:
@@ -180,6 +166,11 @@ class Hub:
         """Have the list read again behind what the topic knows."""
         if topic.start_reading():
             self._spawn(topic, self._read(topic))
+
+    def trim(self) -> None:
+        """Hold all topics to their share of the memory, which gets smaller as they get more."""
+        for topic in self._topics.values():
+            self._trim(topic)
 
     async def page(self, keys: Keys, after: int, reason: str) -> tuple[bytes, int]:
         """Frames straight from the list, for a watcher that fell out of memory, and the seq that it then has.
@@ -222,6 +213,8 @@ class Hub:
             topic.read_at = _now()
             topic.open()
             return
+        if not topic.watchers:
+            return
         topic.run = Run()
         topic.follow = Follow(topic.run)
         await self._open(topic)
@@ -253,13 +246,21 @@ class Hub:
 
     def _confirmed(self, channel: bytes) -> None:
         topic = self._by_channel.get(channel)
-        if topic is not None:
-            self.read(topic)
+        if topic is None:
+            return
+        if topic.confirmed:
+            topic.follow.resubscribed()
+        topic.confirmed = True
+        self.read(topic)
 
     def _message(self, channel: bytes, data: bytes) -> None:
         topic = self._by_channel.get(channel)
-        if topic is not None:
+        if topic is None:
+            return
+        try:
             self._act(topic, topic.follow.message(data))
+        except Exception as error:  # noqa: BLE001 - one deploy's message must not end the service for all
+            self._crash(topic, error)
 
     def _act(self, topic: Topic, action: Next) -> None:
         if action is Next.READ:
@@ -290,20 +291,23 @@ class Hub:
 
     async def _page(self, keys: Keys, after: int, reason: str) -> tuple[bytes, int]:
         async with self._reads:
-            snapshot = await self._store.run(calls.snapshot(keys, after, PAGE_EVENTS))
+            snapshot = await self._store.run(calls.snapshot(keys, after, PAGE_BYTES))
         return page(snapshot, after, reason)
 
     def _trim(self, topic: Topic) -> None:
         share = self._memory // max(1, len(self._topics))
         topic.run.trim(max(_LEAST_TOPIC_BYTES, min(TOPIC_BYTES, share)))
 
+    def _crash(self, topic: Topic, error: BaseException) -> None:
+        """Nobody may wait for ever on a topic that is broken: its watchers are cut off, and come back to a new one."""
+        log.error("the topic of %s has failed", topic.keys, exc_info=error)
+        self._fail(topic, RuntimeError("the topic has failed"))
+
     def _spawn(self, topic: Topic, work: Coroutine[None, None, None]) -> None:
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
-                # Nobody may wait for ever on a topic whose task has died.
-                log.error("the topic of %s has failed", topic.keys, exc_info=error)
-                self._fail(topic, RuntimeError("the topic has failed"))
+                self._crash(topic, error)
 
         task = asyncio.ensure_future(work)
         self._tasks.add(task)

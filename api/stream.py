@@ -10,7 +10,7 @@ from api import frames, resume
 from api.hub import Hub, Topic
 from api.limits import Slots
 from api.pace import Pace
-from api.resume import Plan, Start
+from api.resume import Start
 from api.watcher import Watcher, Watchers
 from producer.errors import StoreAway, UnknownDeploy
 from producer.keys import Keys
@@ -53,8 +53,8 @@ class LogStream(Response):
         while watcher.is_open():
             topic = self._hub.enter(self._keys)
             try:
-                await topic.opened()
-                await self._follow(watcher, topic)
+                if await self._opened(watcher, topic):
+                    await self._follow(watcher, topic)
                 break
             except StoreAway:
                 if self._n is None and not watcher.started:
@@ -62,9 +62,7 @@ class LogStream(Response):
             except UnknownDeploy:
                 if not watcher.started:
                     raise
-                # The deploy has vanished while Redis was away.
-                first = (self._n or 0) + 1
-                await watcher.send(frames.gap(first, None, frames.LOST) + frames.done(None))
+                await watcher.send(_vanished(self._n or 0))  # while Redis was away
                 break
             finally:
                 self._hub.leave(topic)
@@ -72,29 +70,51 @@ class LogStream(Response):
             await watcher.wait(_HOLD_SECONDS)
         await watcher.finish()
 
+    async def _opened(self, watcher: Watcher, topic: Topic) -> bool:
+        """Wait for the topic's first read, with heartbeats; whether there is still somebody to serve.
+
+        Raises what it met. A come-back is not kept waiting for its first bytes.
+        """
+        while not topic.is_open:
+            topic.waiting.add(watcher)
+            if not await watcher.wait(_HOLD_SECONDS):
+                return False
+            if self._n is not None and not topic.is_open:
+                await watcher.start()
+        if topic.error is not None:
+            raise topic.error
+        return True
+
     async def _follow(self, watcher: Watcher, topic: Topic) -> None:
         """Send the topic's log from where the watcher stands to its end. Raises StoreAway."""
-        plan = self._plan(topic)
-        if plan.start is Start.AHEAD:
-            await watcher.send(frames.comment(f"waiting for the log to pass event {plan.after} again"))
-        while plan.start is Start.AHEAD:
-            topic.waiting.add(watcher)
-            if not await watcher.wait():
-                return
-            plan = self._plan(topic)
+        follow = topic.follow
+        plan = resume.plan(self._n, follow.last, finished=follow.ended and not follow.lost)
         if plan.start is Start.NOTHING:
             if not watcher.started:
                 await watcher.nothing()
             return
         seq, prefix = plan.after, b""
-        if plan.start is Start.TAKEN_BACK:
-            prefix = frames.gap(topic.follow.last + 1, seq, frames.LOST)
-            seq = topic.follow.last - 1
+        if plan.start is Start.AHEAD:
+            await watcher.send(frames.comment(f"waiting for the log to pass event {seq} again"))
+            if not await self._caught_up(watcher, topic, seq):
+                return
+        if seq > follow.last:
+            # The log has ended below what the watcher was told once.
+            prefix = frames.gap(follow.last + 1, seq, frames.LOST)
+            seq = follow.last - 1
         await self._send_from(watcher, topic, seq, prefix)
 
-    def _plan(self, topic: Topic) -> Plan:
-        follow = topic.follow
-        return resume.plan(self._n, follow.last, finished=follow.ended and not follow.lost)
+    async def _caught_up(self, watcher: Watcher, topic: Topic, seq: int) -> bool:
+        """Wait until the log reaches event `seq`, or ends; whether there is still somebody, and something, to serve."""
+        while topic.follow.last < seq and not topic.follow.ended:
+            topic.waiting.add(watcher)
+            if not await watcher.wait():
+                return False
+            if topic.error is not None:
+                raise topic.error
+        if topic.follow.lost:
+            await watcher.send(_vanished(seq))
+        return not topic.follow.lost
 
     async def _send_from(self, watcher: Watcher, topic: Topic, seq: int, prefix: bytes) -> None:
         cursor: int | None = None
@@ -102,11 +122,17 @@ class LogStream(Response):
         while watcher.is_open():
             self._n = seq
             if cursor is None:
+                # A page of the list may have been ahead of the run.
+                if seq > topic.follow.last and not await self._caught_up(watcher, topic, seq):
+                    return
                 seat = topic.run.seat(seq)
                 if seat is None:
-                    page, seq = await self._hub.page(self._keys, seq, missed)
+                    page, reached = await self._hub.page(self._keys, seq, missed)
                     await self._emit(watcher, topic, prefix + page)
-                    prefix = b""
+                    if reached == seq:  # the store has less than was told: wait until it has it again
+                        topic.waiting.add(watcher)
+                        await watcher.wait(_HOLD_SECONDS)
+                    seq, prefix = reached, b""
                     continue
                 cursor, prefix = seat.cursor, prefix + seat.prefix
             chunk = topic.run.take(cursor)
@@ -144,3 +170,8 @@ class LogStream(Response):
                     return
             ready.append(frame + b"\n\n")
         await watcher.send(b"".join(ready))
+
+
+def _vanished(seq: int) -> bytes:
+    """The end of a stream whose deploy is gone, for a watcher that has everything up to event `seq`."""
+    return frames.gap(seq + 1, None, frames.LOST) + frames.done(None)

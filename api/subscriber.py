@@ -72,7 +72,8 @@ class Subscriber:
         while True:
             connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
             try:
-                await connection.connect()
+                async with asyncio.timeout(2 * CONNECT_SECONDS):  # a server may accept, and then say nothing
+                    await connection.connect()
                 delay = 0.05
                 self._commands = [("SUBSCRIBE", channel) for channel in self._channels]
                 self._pending.set()
@@ -95,14 +96,14 @@ class Subscriber:
     async def _converse(self, connection: "redis.asyncio.Connection") -> None:
         """Read and write until either fails; raises what failed."""
         self._heard = asyncio.get_running_loop().time()
-        reading = asyncio.ensure_future(self._read(connection))
-        writing = asyncio.ensure_future(self._write(connection))
+        parts = self._read(connection), self._write(connection), self._ping(connection)
+        tasks = [asyncio.ensure_future(part) for part in parts]
         try:
-            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            reading.cancel()
-            writing.cancel()
-            results = await asyncio.gather(reading, writing, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         for error in results:
             if isinstance(error, Exception):
                 raise error
@@ -120,17 +121,17 @@ class Subscriber:
                 self._on_confirmed(reply[1])
 
     async def _write(self, connection: "redis.asyncio.Connection") -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                async with asyncio.timeout(PING_SECONDS):
-                    await self._pending.wait()
-            except TimeoutError:
-                if loop.time() - self._heard > SILENCE_SECONDS:
-                    raise ConnectionError(f"no sign of life for {SILENCE_SECONDS:g} s") from None
-                await connection.send_command("PING", check_health=False)
-                continue
+            await self._pending.wait()
             self._pending.clear()
             commands, self._commands = self._commands, []
             for name, group in groupby(commands, key=lambda command: command[0]):
                 await connection.send_command(name, *(c for _, c in group), check_health=False)
+
+    async def _ping(self, connection: "redis.asyncio.Connection") -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            if loop.time() - self._heard > SILENCE_SECONDS:
+                raise ConnectionError(f"no sign of life for {SILENCE_SECONDS:g} s")
+            await connection.send_command("PING", check_health=False)

@@ -11,7 +11,9 @@ from api.errors import QueueAway
 from api.hub import Hub
 from producer.deploys import end_deploy, states
 from producer.errors import DeployLogError, Finished, Moved, UnknownDeploy
-from producer.reap import Judge
+from producer.keys import Keys
+from producer.reap import Judge, Verdict
+from producer.state import State
 from producer.status import Status
 from producer.store import AsyncStore
 
@@ -29,7 +31,7 @@ async def sweep(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[
         await asyncio.sleep(random.uniform(LEAST_SECONDS, MOST_SECONDS))
         try:
             await sweep_once(hub, store, judge, new_token, lost_jobs)
-        except (DeployLogError, QueueAway) as error:
+        except DeployLogError as error:
             judge.reset()
             log.info("the periodic check has failed: %s", error)
 
@@ -37,34 +39,41 @@ async def sweep(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[
 async def sweep_once(
     hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str], lost_jobs: LostJobs
 ) -> None:
-    """One check: one pipeline for all topics. Raises StoreAway, QueueAway."""
+    """One check: one pipeline for all topics. Raises StoreAway."""
+    hub.trim()
     topics = hub.live
     judge.keep([topic.keys for topic in topics])
     if not topics:
         return
+    started = time.monotonic()
     found, redis_time = await store.run(states([topic.keys for topic in topics]))
-    queued = [state.job for state in found if state and state.status is Status.QUEUED and state.job]
-    lost = await lost_jobs(queued) if queued else set()
+    now = time.monotonic()
+    judge.looked(started, now)
     for topic, state in zip(topics, found, strict=True):
         if state is None or state.seq != topic.follow.last or state.status.terminal:
             hub.read(topic)
+    queued = [state.job for state in found if state and state.status is Status.QUEUED and state.job]
+    lost = await _lost(lost_jobs, queued)
+    for topic, state in zip(topics, found, strict=True):
         if state is None:
             continue
-        verdict = judge.judge(topic.keys, state, time.monotonic(), redis_time, job_known=state.job not in lost)
-        if verdict is None:
-            continue
-        try:
-            await store.run(
-                end_deploy(
-                    topic.keys,
-                    new_token(),
-                    state,
-                    verdict.status,
-                    verdict.reason,
-                    verdict.detail,
-                    time.time(),
-                )
-            )
-            log.warning("ended %s: %s", topic.keys, verdict.detail)
-        except (Moved, Finished, UnknownDeploy):
-            pass  # somebody was quicker, or the writer lives
+        verdict = judge.judge(topic.keys, state, now, redis_time, job_known=state.job not in lost)
+        if verdict is not None:
+            await _end(store, topic.keys, state, verdict, new_token())
+
+
+async def _lost(lost_jobs: LostJobs, queued: list[str]) -> set[str]:
+    try:
+        return await lost_jobs(queued) if queued else set()
+    except QueueAway as error:
+        log.info("the periodic check cannot ask the queue: %s", error)
+        return set()
+
+
+async def _end(store: AsyncStore, keys: Keys, state: State, verdict: Verdict, token: str) -> None:
+    how = (verdict.status, verdict.reason, verdict.detail)
+    try:
+        await store.run(end_deploy(keys, token, state, *how, time.time()))
+        log.warning("ended %s: %s", keys.member, verdict.detail)
+    except (Moved, Finished, UnknownDeploy):
+        pass  # somebody was quicker, or the writer lives

@@ -60,6 +60,7 @@ class Watcher:
         self._retry_ms = retry_ms
         self._transport: asyncio.Transport | None = scope.get("extensions", {}).get("deploytail.transport")
         self._unsent = 0
+        self._stalled_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._started = False
         self._finished = False
@@ -88,7 +89,6 @@ class Watcher:
 
     async def start(self) -> None:
         """Send the headers and the first line at once, ahead of any event."""
-        await self._begin()
         await self.send(b"")
 
     async def send(self, data: bytes) -> None:
@@ -148,15 +148,15 @@ class Watcher:
 
     def tick(self, now: float) -> None:
         """Look at the clock: a heartbeat may be due, or the client may have taken nothing for too long."""
-        if now - self._sent_at < HEARTBEAT_SECONDS:
-            return
         if not self._sending:
-            self.wake()
+            self._stalled_at = None
+            if now - self._sent_at >= HEARTBEAT_SECONDS:
+                self.wake()
         elif self._transport is not None:
             unsent = self._transport.get_write_buffer_size()
-            if unsent != self._unsent:
-                self._unsent, self._sent_at = unsent, now  # slow, but it takes something
-            elif now - self._sent_at >= STALL_SECONDS:
+            if self._stalled_at is None or unsent < self._unsent:
+                self._unsent, self._stalled_at = unsent, now  # slow, but it takes something
+            elif now - self._stalled_at >= STALL_SECONDS:
                 self._transport.abort()
 
     async def _begin(self) -> None:

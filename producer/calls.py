@@ -174,12 +174,14 @@ def reap(
     yield from _call(REAP, keys, arguments)
 
 
-def snapshot(keys: Keys, after: int = 0, limit: int = -1) -> Procedure[Snapshot]:
-    """The state and the events after seq `after`, at most `limit` unless it is negative, in one atomic read.
+def snapshot(keys: Keys, after: int = 0, most_bytes: int = 0) -> Procedure[Snapshot]:
+    """The state and the events after seq `after`, in one atomic read.
+
+    With `most_bytes` it stops behind the event with which that many bytes are reached; 0 reads all.
 
     Raises UnknownDeploy, StoreCorrupt.
     """
-    fields, events, time = yield Call(SNAPSHOT, (keys.state, keys.log), [after, limit])
+    fields, events, time = yield Call(SNAPSHOT, (keys.state, keys.log), [after, most_bytes])
     if not fields:
         raise UnknownDeploy(f"no deploy {keys.deploy!r} of app {keys.app!r}")
     return Snapshot(parse_state(dict(zip(fields[::2], fields[1::2], strict=True))), events, float(time))

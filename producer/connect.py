@@ -16,6 +16,7 @@ from producer.home import find_running
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
+_POOL_SECONDS = 10
 
 
 def redis_url(given: str | None = None) -> str:
@@ -65,11 +66,14 @@ def check_answers(url: str) -> None:
             raise StoreAway(f"no Redis answers at {shown(url)}: {error}") from error
 
 
-def connect_async(url: str, *, retries: int = 3, **options: Any) -> "redis.asyncio.Redis":
-    """A client for asyncio. Raises InvalidAddress."""
+def connect_async(url: str, *, connections: int, retries: int = 3) -> "redis.asyncio.Redis":
+    """A client for asyncio. Who comes when all `connections` are in use waits for one. Raises InvalidAddress."""
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries)
     try:
-        return redis.asyncio.Redis.from_url(url, **(_options(retry) | options))
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, max_connections=connections, timeout=_POOL_SECONDS, **_options(retry)
+        )
+        return redis.asyncio.Redis.from_pool(pool)
     except ValueError as error:
         raise _invalid(url, error) from error
 

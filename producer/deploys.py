@@ -5,14 +5,16 @@ passed over, and tidied once it is older than a creation can take.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from producer.calls import Argument, Procedure, cancel, create, reap
-from producer.errors import DeployLogError, InvalidId
+from producer.errors import DeployLogError, InvalidId, StoreCorrupt
 from producer.keys import LIVE, Keys, app_index
 from producer.state import State, parse_state
 from producer.status import Status
 
 _CREATION_SECONDS = 60
+_TIDIED_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. `job` is the id of its queue job, `simulate` a JSON object for the simulator."""
+    """What was asked for. `job` is the id of its queue job, `simulate` a JSON object for the simulator.
+
+    `start_within` is after how many seconds a deploy that still has no writer is ended.
+    """
 
     environment: str | None = None
     message: str | None = None
@@ -34,14 +39,22 @@ class Request:
     queued_by: str | None = None
     job: str | None = None
     simulate: str | None = None
+    start_within: int | None = None
 
 
 def create_deploy(keys: Keys, token: str, ts: float, request: Request, limits: Limits) -> Procedure[None]:
     """Create a queued deploy and list it. Raises DeployExists."""
-    yield [
-        ("ZADD", app_index(keys.app), "NX", f"{ts:.3f}", keys.deploy),
+    index = app_index(keys.app)
+    replies: list[Any] = yield [
+        ("ZADD", index, "NX", f"{ts:.3f}", keys.deploy),
         ("ZADD", LIVE, "NX", f"{ts:.3f}", keys.member),
+        ("ZRANGE", index, 0, _TIDIED_AT_ONCE - 1, "WITHSCORES"),
     ]
+    for reply in replies[:2]:
+        if isinstance(reply, StoreCorrupt):
+            raise reply
+    # Each creation looks at more of the oldest entries than it adds, so the index cannot grow for ever.
+    yield from _listed(keys.app, replies[2], ts)
     fields: dict[str, Argument] = {
         "cap_events": limits.cap_events,
         "cap_bytes": limits.cap_bytes,
@@ -56,13 +69,21 @@ def create_deploy(keys: Keys, token: str, ts: float, request: Request, limits: L
 
 def list_deploys(app: str, limit: int, now: float) -> Procedure[list[tuple[Keys, State]]]:
     """The newest deploys of an app, newest first; those that cannot be read are left out."""
-    index = app_index(app)
-    (found,) = yield [("ZREVRANGE", index, 0, limit - 1, "WITHSCORES")]
+    (found,) = yield [("ZREVRANGE", app_index(app), 0, limit - 1, "WITHSCORES")]
+    return (yield from _listed(app, found, now))
+
+
+def _listed(
+    app: str, found: list[tuple[bytes, float]] | StoreCorrupt, now: float
+) -> Procedure[list[tuple[Keys, State]]]:
+    """Those of the index's entries that have a state; old ones without are removed from it."""
+    if isinstance(found, StoreCorrupt):
+        raise found
     named = [(Keys(app, name.decode()), float(score)) for name, score in found]
     found_states, _ = yield from states([keys for keys, _ in named])
     gone = [keys.deploy for (keys, at), s in zip(named, found_states, strict=True) if s is None and _old(at, now)]
     if gone:
-        yield [("ZREM", index, *gone)]
+        yield [("ZREM", app_index(app), *gone)]
     return [(keys, state) for (keys, _), state in zip(named, found_states, strict=True) if state is not None]
 
 
@@ -72,6 +93,8 @@ def live_deploys(now: float) -> Procedure[tuple[list[tuple[Keys, State]], float]
     Entries of deploys that ended or vanished are removed from the index.
     """
     (found,) = yield [("ZRANGE", LIVE, 0, -1, "WITHSCORES")]
+    if isinstance(found, StoreCorrupt):
+        raise found
     named: list[tuple[Keys, float]] = []
     gone: list[str | bytes] = []
     for member, score in found:
@@ -121,9 +144,9 @@ def leave_live(keys: Keys) -> Procedure[None]:
     yield [("ZREM", LIVE, keys.member)]
 
 
-def _readable(reply: dict[bytes, bytes]) -> State | None:
+def _readable(reply: dict[bytes, bytes] | StoreCorrupt) -> State | None:
     try:
-        return parse_state(reply) if reply else None
+        return parse_state(reply) if reply and not isinstance(reply, StoreCorrupt) else None
     except DeployLogError:
         return None
 

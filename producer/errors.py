@@ -49,6 +49,10 @@ class StoreFull(DeployLogError):
     """Redis is out of memory and evicts nothing."""
 
 
+class StoreRefused(DeployLogError):
+    """Redis refuses a command, for a reason that waiting does not cure."""
+
+
 class StoreCorrupt(DeployLogError):
     """A key holds something that this package did not put there."""
 

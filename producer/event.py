@@ -8,7 +8,6 @@ which some clients split lines at, are escaped as well.
 """
 
 import json
-import math
 import re
 from json.encoder import encode_basestring
 from typing import NamedTuple
@@ -17,6 +16,10 @@ from producer.proof import Proof
 from producer.status import Status
 
 MAX_LINE_BYTES = 16 * 1024
+MAX_SEQ = 2**53 - 1  # what JavaScript can still count
+
+_MARK_BYTES = 64
+_MAX_TS = 1e12
 
 _SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -32,28 +35,25 @@ class Event(NamedTuple):
     status: Status | None
 
 
-def clean(line: str | bytes) -> str:
+def clean(line: str | bytes, omitted: int = 0) -> str:
     """A line as it may be stored: valid Unicode of at most MAX_LINE_BYTES of UTF-8.
 
     What is not valid UTF-8, and each lone surrogate, becomes U+FFFD. A longer line is cut between two characters and
-    ends in a mark that tells how many bytes are missing. Everything else, line breaks too, stays as it is.
+    ends in a mark that tells how many bytes are missing, `omitted` (left out before) among them. Everything else, line
+    breaks too, stays as it is.
     """
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
-    if len(text) * 4 <= MAX_LINE_BYTES and text.isascii():
+    if not omitted and len(text) <= MAX_LINE_BYTES and text.isascii():
         return text
     try:
         data = text.encode()
     except UnicodeEncodeError:
         text = _SURROGATES.sub("\ufffd", text)
         data = text.encode()
-    return text if len(data) <= MAX_LINE_BYTES else cut(data, len(data))
-
-
-def cut(data: bytes, total: int) -> str:
-    """The start of `data` (UTF-8, of a line that had `total` bytes) with a visible mark, within MAX_LINE_BYTES."""
-    mark_room = 48
-    kept = data[: MAX_LINE_BYTES - mark_room].decode("utf-8", "ignore")
-    missing = total - len(kept.encode())
+    if not omitted and len(data) <= MAX_LINE_BYTES:
+        return text
+    kept = data[: MAX_LINE_BYTES - _MARK_BYTES].decode("utf-8", "ignore")
+    missing = len(data) + omitted - len(kept.encode())
     return f"{kept} … [line cut: {missing:,} bytes left out]"
 
 
@@ -106,7 +106,9 @@ def decode(data: bytes) -> Event | None:
         known = None if status is None else Status(status)
     except (ValueError, KeyError, RecursionError):
         return None
-    if type(seq) is not int or seq < 1 or type(ts) not in (int, float) or not math.isfinite(ts):
+    if type(seq) is not int or not 1 <= seq <= MAX_SEQ:
+        return None
+    if type(ts) not in (int, float) or not -_MAX_TS < ts < _MAX_TS:  # not NaN either
         return None
     if (line is None) == (known is None) or not isinstance(line, str | None):
         return None

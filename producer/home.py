@@ -1,10 +1,17 @@
 """The folder of the embedded Valkey that `deploytail up` owns, and the note through which others find it."""
 
+import fcntl
 import json
 import os
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+_OWN_TRIES = 10
+_OWN_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,17 @@ def home() -> Path:
         return Path(tempfile.gettempdir()) / f"deploytail-{os.getuid()}"
 
 
+@contextmanager
+def owned_home() -> Iterator[bool]:
+    """Own the folder for as long as the context is open; whether that was to be had. It ends with the process, too."""
+    folder = home()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("a") as lock:
+        yield _locked(lock.fileno(), fcntl.LOCK_EX)
+
+
 def note_running(running: Running) -> None:
-    """Leave the note for the other commands."""
+    """Leave the note for the other commands; only for who owns the folder."""
     path = home() / "running.json"
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(asdict(running)) + "\n")
@@ -42,10 +58,23 @@ def forget_running() -> None:
 
 
 def find_running() -> Running | None:
-    """What is running, or None; the note of a process that is gone counts as none."""
+    """What is running, or None. The note counts only while its writer owns the folder."""
     try:
-        running = Running(**json.loads((home() / "running.json").read_text()))
-        os.kill(running.pid, 0)
+        with (home() / "lock").open() as lock:
+            if _locked(lock.fileno(), fcntl.LOCK_SH):
+                return None
+        return Running(**json.loads((home() / "running.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return running
+
+
+def _locked(lock: int, how: int) -> bool:
+    # Who only looks holds the lock for an instant: an owner tries for longer than that.
+    for _ in range(_OWN_TRIES if how == fcntl.LOCK_EX else 1):
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_OWN_SECONDS)
+        else:
+            return True
+    return False

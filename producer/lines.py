@@ -1,19 +1,35 @@
 """Raw output to lines: only LF and CRLF end a line, a lone CR stays in it."""
 
-from producer.event import MAX_LINE_BYTES, cut
+from collections.abc import Callable
+from typing import NamedTuple
+
+from producer.event import MAX_LINE_BYTES
 
 # Room behind the cut, so that a secret that lies across it is still seen whole by the mask.
 KEPT_BYTES = MAX_LINE_BYTES + 8 * 1024
 
 
+class Line(NamedTuple):
+    """A line without its end, and how many of its bytes were left out at its end because it is over-long."""
+
+    text: str
+    omitted: int = 0
+
+
+def _holds_nothing(_: str) -> int:
+    return 0
+
+
 class LineSplitter:
     """Cuts a stream of bytes into lines, the same lines however the stream is cut, in bounded memory.
 
-    A line is UTF-8, each invalid sequence in it U+FFFD. Of an over-long line only the first 24 KiB are held; the
-    rest is counted and named in the mark that `cut` leaves.
+    A line is UTF-8, each invalid sequence in it U+FFFD. Of an over-long line the first 24 KiB are held, the rest is
+    counted. `hold` tells of an unfinished line how many characters at its end must wait for what follows them, since
+    they may be the start of a secret.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Callable[[str], int] = _holds_nothing) -> None:
+        self._hold_back = hold
         self._held = bytearray()
         self._dropped = 0
         self._carriage_return = False  # a CR at the end of the over-long part that is not held
@@ -24,8 +40,8 @@ class LineSplitter:
         """Whether an unfinished line is held."""
         return bool(self._held)
 
-    def feed(self, data: bytes) -> list[str]:
-        """Take the next bytes; return the lines that they finish, without their line ends."""
+    def feed(self, data: bytes) -> list[Line]:
+        """Take the next bytes; return the lines that they finish."""
         *ends, rest = data.split(b"\n")
         lines = []
         for end in ends:
@@ -36,23 +52,23 @@ class LineSplitter:
         self._hold(rest)
         return lines
 
-    def flush(self, *, final: bool = False) -> str | None:
+    def flush(self, *, final: bool = False) -> Line | None:
         """The unfinished line so far, or None. What comes up to its line end is then a line of its own.
 
-        Unless `final`, what may be half of something stays: a CR at the end, an incomplete character.
+        Unless `final`, what may be half of something stays: a CR at the end, an incomplete character, the start of a
+        secret.
         """
-        if final:
-            text = bytes(self._held)
-            self._held.clear()
-        else:
-            whole = len(self._held) - _half_character(self._held)
+        whole = len(self._held)
+        if not final and not self._dropped:
+            whole -= _half_character(self._held)
             if whole and self._held[whole - 1 : whole] == b"\r":
                 whole -= 1
-            text = bytes(self._held[:whole])
-            del self._held[:whole]
-        if not text:
+            text = self._held[:whole].decode("utf-8", "replace")
+            if back := self._hold_back(text):
+                whole -= len(text[-back:].encode())
+        if whole <= 0:
             return None
-        line = self._text(text)
+        line = self._line(whole)
         self._continued = not final
         return line
 
@@ -64,25 +80,22 @@ class LineSplitter:
         self._dropped += len(data) - min(room, len(data))
         self._carriage_return = data.endswith(b"\r")
 
-    def _finish(self) -> str | None:
+    def _finish(self) -> Line | None:
         if self._dropped:
             self._dropped -= self._carriage_return
         elif self._held.endswith(b"\r"):
             del self._held[-1:]
-        text = bytes(self._held)
-        self._held.clear()
         continued, self._continued = self._continued, False
-        if continued and not text:
+        if continued and not self._held:
             return None
-        return self._text(text)
+        return self._line(len(self._held))
 
-    def _text(self, data: bytes) -> str:
-        dropped, self._dropped = self._dropped, 0
+    def _line(self, size: int) -> Line:
+        text = self._held[:size].decode("utf-8", "replace")
+        del self._held[:size]
+        omitted, self._dropped = self._dropped, 0
         self._carriage_return = False
-        if dropped:
-            text = data.decode("utf-8", "replace").encode()
-            return cut(text, len(text) + dropped)
-        return data.decode("utf-8", "replace")
+        return Line(text, omitted)
 
 
 def _half_character(data: bytearray) -> int:

@@ -23,6 +23,21 @@ class Mask:
             pieces.update(p for p in secret.splitlines() if len(p.strip()) >= _SHORTEST_PIECE)
         longest_first = sorted(pieces, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if pieces else None
+        self._pieces = longest_first
+
+    @property
+    def hides(self) -> bool:
+        """Whether there is anything to mask."""
+        return self._pattern is not None
+
+    def open_end(self, text: str) -> int:
+        """How many characters at the end of `text` may be the start of a secret whose rest is still to come."""
+        longest = max(map(len, self._pieces), default=1) - 1
+        for length in range(min(longest, len(text)), 0, -1):
+            end = text[-length:]
+            if any(piece.startswith(end) for piece in self._pieces):
+                return length
+        return 0
 
     def __call__(self, line: str) -> str:
         """The line with every secret masked."""

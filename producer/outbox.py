@@ -50,24 +50,26 @@ class Batch(NamedTuple):
 class Outbox:
     """The events of one writer, from `seq` (the last in the log when it starts) and its `proof` on."""
 
-    def __init__(self, seq: int, proof: Proof, max_events: int, max_bytes: int) -> None:
+    def __init__(self, seq: int, proof: Proof) -> None:
         self._acknowledged_seq = seq
         self._acknowledged_proof = proof
         self._last = seq
         self._proof = proof
         self._waiting: deque[Entry] = deque()
-        self._waiting_bytes = 0
         self._sent: deque[Entry] = deque()
         self._sent_bytes = 0
         self._hole = False
         self._end: End | None = None
-        self._max_events = max_events
-        self._max_bytes = max_bytes
 
     @property
-    def full(self) -> bool:
-        """Whether the job has to wait before its next line."""
-        return len(self._waiting) >= self._max_events or self._waiting_bytes >= self._max_bytes
+    def waiting(self) -> int:
+        """How many events are not acknowledged yet."""
+        return len(self._waiting)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the terminal status was accepted."""
+        return self._end is not None
 
     @property
     def empty(self) -> bool:
@@ -128,7 +130,6 @@ class Outbox:
             return
         while self._waiting and self._waiting[0].seq <= seq:
             entry = self._waiting.popleft()
-            self._waiting_bytes -= len(entry.data)
             self._acknowledged_seq, _, self._acknowledged_proof = entry
             self._sent.append(entry)
             self._sent_bytes += len(entry.data)
@@ -139,7 +140,6 @@ class Outbox:
     def abandon(self) -> None:
         """Drop all that waits, as if it had never been accepted: the store has no room for it."""
         self._waiting.clear()
-        self._waiting_bytes = 0
         self._last = self._acknowledged_seq
         self._proof = self._acknowledged_proof
         self._end = None
@@ -147,7 +147,6 @@ class Outbox:
     def _put(self, data: bytes) -> int:
         self._last += 1
         self._waiting.append(Entry(self._last, data, self._proof))
-        self._waiting_bytes += len(data)
         return self._last
 
     def _go_back(self, seq: int) -> None:
@@ -155,7 +154,6 @@ class Outbox:
             entry = self._sent.pop()
             self._sent_bytes -= len(entry.data)
             self._waiting.appendleft(entry)
-            self._waiting_bytes += len(entry.data)
         self._hole = bool(self._waiting) and self._waiting[0].seq > seq + 1
         self._acknowledged_seq = seq
         if self._sent:

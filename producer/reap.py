@@ -9,6 +9,8 @@ from producer.status import Status
 
 LEASE_SECONDS = 10.0
 CANCEL_GRACE_SECONDS = 10.0
+SLOW_LOOK_SECONDS = 1.0
+RARE_LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Judge:
         self._grace = grace
         self._queue_timeout = queue_timeout
         self._jobs: Watch[Keys, bool] = Watch()
+        self._looked_at = float("-inf")
         self._writers: Watch[Keys, tuple[str, str]] = Watch()
         self._cancels: Watch[Keys, float] = Watch()
 
@@ -65,9 +68,21 @@ class Judge:
             return Verdict(Status.FAILED, "worker_lost", detail)
         return None
 
+    def looked(self, started: float, ended: float) -> None:
+        """A look at the deploys began and ended at these monotonic times; call it before judging them.
+
+        A look that took long, or comes long after the last one, may hide an outage: what was seen before it does not
+        count.
+        """
+        if ended - started > SLOW_LOOK_SECONDS or started - self._looked_at > max(self._lease, RARE_LOOK_SECONDS):
+            self.reset()
+        self._looked_at = ended
+
     def _judge_queued(self, keys: Keys, state: State, now: float, redis_time: float, job_known: bool) -> Verdict | None:
         if self._jobs.unchanged(keys, job_known, now) >= self._lease and not job_known:
             return Verdict(Status.FAILED, "never_started", "the queue has no job for it")
+        if state.deadline is not None and redis_time > state.deadline:
+            return Verdict(Status.FAILED, "never_started", "nobody has started it in time")
         if self._queue_timeout and redis_time - state.queued_at > self._queue_timeout:
             detail = f"no worker took it within {self._queue_timeout:g} s"
             return Verdict(Status.FAILED, "never_started", detail)

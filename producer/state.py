@@ -13,8 +13,8 @@ class State:
     """The state hash of a deploy. Times are Unix seconds.
 
     `seq` is the last event's, `first_seq` that of the oldest cached one. `writer` and `beat` are what a dead writer is
-    known by; `cancel` is when somebody asked for a cancel; `deadline` is when a building deploy has to be over, by the
-    clock of Redis.
+    known by; `cancel` is when somebody asked for a cancel; `deadline` is when a queued deploy has to have started,
+    or a building one to be over, by the clock of Redis.
     """
 
     status: Status

@@ -6,20 +6,15 @@ from typing import Any, TypeVar, cast
 
 import redis
 import redis.asyncio
-from redis import exceptions
-from redis.exceptions import (
-    BusyLoadingError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 from producer.calls import Call, Procedure, Request
-from producer.errors import StoreAway, StoreCorrupt, StoreFull
+from producer.errors import DeployLogError, StoreAway, StoreCorrupt, StoreFull, StoreRefused
 
 T = TypeVar("T")
+
+# What a server says that is short of replicas or disk, in a fail-over, or busy with a script: it passes.
+_PASSING = ("NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "BUSY", "LOADING", "UNBLOCKED")
 
 
 class Store:
@@ -29,7 +24,9 @@ class Store:
         self.client = client
 
     def run(self, procedure: Procedure[T]) -> T:
-        """Run a procedure to its end; what it raises, and StoreAway, StoreFull, StoreCorrupt."""
+        """Run a procedure to its end; what it raises, and StoreAway, StoreFull, StoreRefused.
+
+        In the replies to a pipeline, one of a key with the wrong type is a StoreCorrupt."""
         reply: Any = None
         while True:
             try:
@@ -48,7 +45,7 @@ class Store:
         with self.client.pipeline(transaction=False) as pipeline:
             for command in request:
                 pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipeline.execute()
+            return _replies(pipeline.execute(raise_on_error=False))
 
 
 class AsyncStore:
@@ -63,7 +60,9 @@ class AsyncStore:
             await self.client.ping()
 
     async def run(self, procedure: Procedure[T]) -> T:
-        """Run a procedure to its end; what it raises, and StoreAway, StoreFull, StoreCorrupt."""
+        """Run a procedure to its end; what it raises, and StoreAway, StoreFull, StoreRefused.
+
+        In the replies to a pipeline, one of a key with the wrong type is a StoreCorrupt."""
         reply: Any = None
         while True:
             try:
@@ -84,20 +83,35 @@ class AsyncStore:
         async with self.client.pipeline(transaction=False) as pipeline:
             for command in request:
                 pipeline.execute_command(*command)
-            return await pipeline.execute()
+            return _replies(await pipeline.execute(raise_on_error=False))
 
 
 @contextmanager
 def _named_errors() -> Iterator[None]:
     try:
         yield
-    except OutOfMemoryError as error:
-        raise StoreFull("Redis is out of memory: raise its maxmemory or lower the caps") from error
-    except (exceptions.ConnectionError, exceptions.TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as error:
-        raise StoreAway(f"Redis does not answer: {error}") from error
-    except ResponseError as error:
-        if "WRONGTYPE" in str(error):
-            raise StoreCorrupt(f"a key has the wrong type: {error}") from error
-        raise
     except RedisError as error:
-        raise StoreAway(f"Redis gave no usable answer: {error}") from error
+        raise _named(error) from error
+    except OSError as error:
+        raise StoreAway(f"Redis does not answer: {error}") from error
+
+
+def _named(error: RedisError) -> DeployLogError:
+    text = str(error)
+    if isinstance(error, OutOfMemoryError):
+        return StoreFull("Redis is out of memory: raise its maxmemory or lower the caps")
+    if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
+        if "WRONGTYPE" in text:
+            return StoreCorrupt(f"a key has the wrong type: {text}")
+        if not text.startswith(_PASSING):
+            return StoreRefused(f"Redis refuses: {text}")
+    return StoreAway(f"Redis does not answer: {text}")
+
+
+def _replies(replies: list[Any]) -> list[Any]:
+    """The replies of a pipeline; one of a key with the wrong type is StoreCorrupt, any other error is raised."""
+    named = [_named(reply) if isinstance(reply, RedisError) else reply for reply in replies]
+    for reply in named:
+        if isinstance(reply, DeployLogError) and not isinstance(reply, StoreCorrupt):
+            raise reply
+    return named

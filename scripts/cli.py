@@ -206,12 +206,12 @@ def _client(url: str | None) -> Iterator["Client"]:
 def _errors(*more: type[Exception]) -> Iterator[None]:
     """What can go wrong on the way, as one sentence and an exit status."""
     from api.client import Refused, ServiceAway
-    from producer.errors import DeployLogError, InvalidAddress, StoreAway
+    from producer.errors import DeployLogError, InvalidAddress, StoreAway, StoreFull, StoreRefused
 
     usage: tuple[type[Exception], ...] = (Refused, DeployLogError, *more)
     try:
         yield
-    except (ServiceAway, StoreAway, InvalidAddress) as error:
+    except (ServiceAway, StoreAway, StoreFull, StoreRefused, InvalidAddress) as error:
         _fail(str(error), _exit_away())
     except usage as error:
         _fail(str(error), EXIT_USAGE)

@@ -14,6 +14,8 @@ import termios
 import time
 from collections.abc import Sequence
 
+from worker.lifetime import die_with_parent
+
 DRAIN_SECONDS = 0.5
 _READ_BYTES = 64 * 1024
 
@@ -34,7 +36,7 @@ class Command:
                 stdout=theirs,
                 stderr=theirs,
                 start_new_session=True,
-                preexec_fn=_take_terminal if tty else None,
+                preexec_fn=_on_terminal if tty else die_with_parent,
             )
         except BaseException:
             os.close(ours)
@@ -52,14 +54,14 @@ class Command:
         """
         if self._closed:
             return self._await_end(timeout)
+        draining = False
         if self._process.poll() is not None:
             self._exited_at = self._exited_at or time.monotonic()
-            timeout = min(timeout, 0.05)
-        ready, _, _ = select.select([self._output], [], [], max(0.0, timeout))
+            draining = time.monotonic() - self._exited_at > DRAIN_SECONDS
+            timeout = 0.0 if draining else min(timeout, 0.05)
+        ready, _, _ = select.select([self._output], [], [], timeout)
         if not ready:
-            if self._exited_at is not None and time.monotonic() - self._exited_at > DRAIN_SECONDS:
-                return None
-            return b""
+            return None if draining else b""
         try:
             data = os.read(self._output, _READ_BYTES)
         except OSError as error:
@@ -80,7 +82,7 @@ class Command:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command and all that it started in its process group."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # a sudo is not ours to end
             os.killpg(self._process.pid, number)
 
     def wait(self) -> int:
@@ -97,8 +99,10 @@ class Command:
 
 def why(status: int) -> str:
     """The reason of a deploy whose command ended with `status` (not 0), as `Command.wait` returns it."""
-    if status < 0:
+    if -status in set(signal.Signals):
         return f"killed by {signal.Signals(-status).name}"
+    if status < 0:
+        return f"killed by signal {-status}"
     return f"exited with status {status}"
 
 
@@ -114,6 +118,7 @@ def _open_pty() -> tuple[int, int]:
     return ours, theirs
 
 
-def _take_terminal() -> None:
+def _on_terminal() -> None:
+    die_with_parent()
     # Tools that open /dev/tty get the pty, not the terminal of whoever started us.
     fcntl.ioctl(1, termios.TIOCSCTTY, 0)

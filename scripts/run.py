@@ -7,38 +7,30 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
+from typing import Any, BinaryIO, Self
 
 from producer.deploys import Request
-from producer.errors import DeployLogError
-from producer.library import create_deploy, open_log
-from producer.lines import LineSplitter
+from producer.errors import DeployLogError, Fenced, Finished
+from producer.library import create_deploy, open_log, read_log
+from producer.lines import Line, LineSplitter
+from producer.mask import Mask
 from producer.status import Status
 from producer.writer import Writer
 from scripts.command import Command, why
-from scripts.watch import EXIT, EXIT_INTERRUPTED
+from scripts.watch import EXIT, EXIT_AWAY, EXIT_INTERRUPTED
 
 UNFINISHED_SECONDS = 1.0
-# How long the command has to obey, from the gentlest way of asking to the last.
-_ESCALATION = ((signal.SIGINT, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+# How long the command has to obey, from the gentlest way of asking to the last; together less than a cancel's grace.
+_ESCALATION = ((signal.SIGINT, 3.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
+_HURRY_SECONDS = 5.0
+# A `run` that dies before it writes leaves a deploy that nobody else will start.
+_START_SECONDS = 60
 
 
 class UsageError(Exception):
     """The command line asks for what cannot be."""
-
-
-class _Stop:
-    """Whether the user asked to stop, how often, and when."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked += 1
-        if self.asked > len(_ESCALATION):
-            raise KeyboardInterrupt
 
 
 def run_as_deploy(
@@ -53,97 +45,161 @@ def run_as_deploy(
 ) -> int:
     """Create a deploy of `app` and run the command as it; `mask` names environment variables whose values are secret.
 
-    Raises InvalidId, InvalidAddress, DeployExists, StoreAway, and UsageError for what cannot be run or masked.
+    Returns the exit status of the design. Raises InvalidId, InvalidAddress, DeployExists, StoreAway, StoreFull, and
+    UsageError for what cannot be run or masked.
     """
     if shutil.which(command[0]) is None:
         raise UsageError(f"no such command: {command[0]}")
-    unset = [name for name in mask if not os.environ.get(name)]
-    if unset:
-        raise UsageError(f"--mask {unset[0]}: this environment variable is not set")
-    words = shlex.join(command)
-    request = Request(message=message or words, source="run", queued_by=_user())
+    secrets = [_secret(name) for name in mask]
+    hide = Mask(secrets)
+    request = Request(
+        message=hide(message or shlex.join(command)), source="run", queued_by=_user(), start_within=_START_SECONDS
+    )
     deploy = create_deploy(app, deploy_id, url=redis_url, request=request)
     print(f"deploy {deploy}: deploytail watch {app} {deploy}", file=sys.stderr)
-    secrets = [os.environ[name] for name in mask]
-    with open_log(app, deploy, url=redis_url, secrets=secrets, cancel_raises=False) as log:
-        status = run(command, log, tty=tty)
-    print(f"deploy {deploy}: {log.ended}", file=sys.stderr)
+    try:
+        with open_log(app, deploy, url=redis_url, secrets=secrets, cancel_raises=False) as log:
+            status = run(command, log, hide, tty=tty)
+            ended = log.ended
+    except (Finished, Fenced):
+        # Ended from outside: by a cancel whose grace was over, or because this process was taken for dead.
+        ended = read_log(app, deploy, url=redis_url).state.status
+        status = EXIT.get(ended, EXIT_AWAY)
+    except OSError as error:
+        print(f"deploytail: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        ended, status = Status.FAILED, EXIT[Status.FAILED]
+    print(f"deploy {deploy}: {ended}", file=sys.stderr)
     return status
 
 
-def run(command: Sequence[str], writer: Writer, *, tty: bool) -> int:
+def run(command: Sequence[str], writer: Writer, hide: Mask, *, tty: bool) -> int:
     """Run the command and write its output to `writer`, and to our stdout; return the exit status of the design.
 
     The deploy ends as the command does; Ctrl-C, or a cancel, ends both: open `writer` with `cancel_raises` off, so that
-    what the command says while it stops is still logged. Raises OSError where the command cannot be
-    started, and what stops the log: StoreAway, StoreFull, Fenced.
+    what the command says while it stops is still logged. Raises OSError where the command cannot be started, and what
+    stops the log: StoreAway, StoreFull, Finished, Fenced.
     """
-    with _stoppable() as stop:
-        child = Command(command, tty=tty)
+    child = Command(command, tty=tty)
+    try:
+        with _Stop(child, writer) as stop:
+            _copy(child, writer, hide, stop)
+            status = child.wait()
+    except DeployLogError:
+        child.signal(signal.SIGTERM)
+        raise
+    finally:
+        child.close()
+    if stop.asked:
+        writer.finish(Status.CANCELLED)
+        return EXIT[Status.CANCELLED] if stop.by_cancel else EXIT_INTERRUPTED
+    if status:
+        writer.finish(Status.FAILED, why(status))
+        return EXIT[Status.FAILED]
+    writer.finish(Status.COMPLETE)
+    return EXIT[Status.COMPLETE]
+
+
+class _Stop:
+    """Asks the command to stop: at once on Ctrl-C or SIGTERM, and on a cancel; more firmly each time, or in time."""
+
+    def __init__(self, child: Command, writer: Writer) -> None:
+        self._child = child
+        self._writer = writer
+        self._before: dict[int, Any] = {}
+        self._next_at = 0.0
+        self.asked = 0
+        self.by_cancel = False
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def look(self) -> None:
+        """Ask because of a cancel, or again because the command did not obey in time."""
+        if self.asked == 0 and self._writer.cancelled:
+            self.by_cancel = True
+            self._ask()
+        elif 0 < self.asked < len(_ESCALATION) and time.monotonic() >= self._next_at:
+            self._ask()
+
+    def _signalled(self, _number: int, _frame: FrameType | None) -> None:
+        # In the handler, since the main thread may be waiting for a Redis that is away.
+        if self.asked >= len(_ESCALATION):
+            raise KeyboardInterrupt
+        self._writer.hurry(_HURRY_SECONDS)
+        self._ask()
+
+    def _ask(self) -> None:
+        number, patience = _ESCALATION[self.asked]
+        self.asked += 1
+        self._next_at = time.monotonic() + patience
+        self._child.signal(number)
+
+
+class _Echo:
+    """Our stdout: the command's output as it comes, or line by line where something has to be masked."""
+
+    def __init__(self, hide: Mask) -> None:
+        self._hide = hide if hide.hides else None
+        self._out: BinaryIO | None = sys.stdout.buffer
+
+    def data(self, data: bytes) -> None:
+        if self._hide is None:
+            self._put(data)
+
+    def line(self, line: Line) -> None:
+        if self._hide is not None:
+            self._put(self._hide(line.text).encode("utf-8", "replace") + b"\n")
+
+    def _put(self, data: bytes) -> None:
+        if self._out is None:
+            return
         try:
-            cancelled = _copy(child, writer, stop)
-        except DeployLogError:
-            child.signal(signal.SIGTERM)
-            raise
-        finally:
-            child.close()
-        status = child.wait()
-        if cancelled:
-            writer.finish(Status.CANCELLED)
-            return EXIT_INTERRUPTED if stop.asked else EXIT[Status.CANCELLED]
-        if status:
-            writer.finish(Status.FAILED, why(status))
-            return EXIT[Status.FAILED]
-        writer.finish(Status.COMPLETE)
-        return EXIT[Status.COMPLETE]
+            self._out.write(data)
+            self._out.flush()
+        except BrokenPipeError:  # whoever read our output has what they wanted; the deploy goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._out = None
 
 
-def _copy(child: Command, writer: Writer, stop: _Stop) -> bool:
-    """Copy until the command's output is over; return whether it was told to stop."""
-    splitter = LineSplitter()
-    escalation = _escalate(child)
-    asked, next_at, unfinished_at = 0, 0.0, 0.0
-    stopping = False
-    while True:
-        data = child.read(0.1)
+def _copy(child: Command, writer: Writer, hide: Mask, stop: _Stop) -> None:
+    """Copy the command's output until the command is over."""
+    splitter = LineSplitter(hide.open_end)
+    echo = _Echo(hide)
+
+    def put(line: Line) -> None:
+        echo.line(line)
+        writer.write(line.text, omitted=line.omitted)
+
+    unfinished_at = 0.0
+    while (data := child.read(0.1)) is not None:
         now = time.monotonic()
         if data:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            echo.data(data)
             had = splitter.pending
             lines = splitter.feed(data)
             if lines or not had:
                 unfinished_at = now + UNFINISHED_SECONDS
             for line in lines:
-                writer.write(line)
-        over = data is None
-        if splitter.pending and (over or now >= unfinished_at):
-            rest = splitter.flush(final=over)
-            if rest is not None:
-                writer.write(rest)
+                put(line)
+        if splitter.pending and now >= unfinished_at:
             unfinished_at = now + UNFINISHED_SECONDS
-        if over:
-            return stopping
-        if stop.asked > asked or (writer.cancelled and not stopping) or (stopping and now >= next_at):
-            asked, stopping = stop.asked, True
-            next_at = now + next(escalation, 5.0)
+            if (part := splitter.flush()) is not None:
+                put(part)
+        stop.look()
+    if (rest := splitter.flush(final=True)) is not None:
+        put(rest)
 
 
-def _escalate(child: Command) -> Iterator[float]:
-    for number, patience in _ESCALATION:
-        child.signal(number)
-        yield patience
-
-
-@contextmanager
-def _stoppable() -> Iterator[_Stop]:
-    stop = _Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _secret(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise UsageError(f"--mask {name}: this environment variable is not set, or empty")
+    return value
 
 
 def _user() -> str | None:

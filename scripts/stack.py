@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from producer.connect import shown
-from producer.home import Running, find_running, forget_running, home, note_running
+from producer.home import Running, find_running, forget_running, home, note_running, owned_home
 from scripts.embedded import valkey
 from worker.lifetime import die_with_parent
 
@@ -57,11 +57,9 @@ def stack(
 
     `port` None takes the usual one where that is free. Raises StackError, EmbeddedError.
     """
-    running = find_running()
-    if running is not None:
-        raise StackError(f"deploytail is up already (process {running.pid}, {running.api_url})", already=True)
-    home().mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as parts:
+        if not parts.enter_context(owned_home()):
+            raise StackError(_who_runs(), already=True)
         if redis_url is None:
             redis_url = parts.enter_context(valkey(home() / "valkey"))
             say(f"Valkey   {redis_url}   (data in {home() / 'valkey'})")
@@ -83,6 +81,12 @@ def stack(
         running_stack = Stack(redis_url, api_url, {"API": api, "worker": worker})
         _await_ready(running_stack)
         yield running_stack
+
+
+def _who_runs() -> str:
+    running = find_running()
+    who = "it is just starting" if running is None else f"process {running.pid}, {running.api_url}"
+    return f"deploytail is up already ({who})"
 
 
 def _start(command: list[str], environment: dict[str, str], stdout: int | None = None) -> "subprocess.Popen[bytes]":

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from types import FrameType
 
-from api.client import Client
+from api.client import Client, Refused, ServiceAway
 from scripts.embedded import EmbeddedError
 from scripts.stack import StackError, stack
 from scripts.watch import EXIT_AWAY, EXIT_INTERRUPTED, show
@@ -27,7 +27,7 @@ def tour() -> int:
         except KeyboardInterrupt:
             print("\ninterrupted: everything is stopped", file=sys.stderr)
             return EXIT_INTERRUPTED
-        except (StackError, EmbeddedError) as error:
+        except (StackError, EmbeddedError, ServiceAway, Refused) as error:
             print(f"deploytail: {error}", file=sys.stderr)
             return EXIT_AWAY
 

@@ -32,32 +32,26 @@ class Reaper:
 
     def step(self) -> None:
         """One look. Where Redis does not answer throughout, nothing seen so far counts."""
+        started = time.monotonic()
         try:
             live, redis_time = self._store.run(live_deploys(time.time()))
-            lost = self._jobs_lost([state for _, state in live])
-        except (DeployLogError, RedisError) as error:
+        except DeployLogError as error:
             self._judge.reset()
             log.warning("the reaper cannot look: %s", error)
             return
+        now = time.monotonic()
+        self._judge.looked(started, now)
         self._judge.keep([keys for keys, _ in live])
+        lost = self._jobs_lost([state for _, state in live])
         for keys, state in live:
-            verdict = self._judge.judge(keys, state, time.monotonic(), redis_time, job_known=state.job not in lost)
+            verdict = self._judge.judge(keys, state, now, redis_time, job_known=state.job not in lost)
             if verdict is not None:
                 self._end(keys, state, verdict)
 
     def _end(self, keys: Keys, state: State, verdict: Verdict) -> None:
+        how = (verdict.status, verdict.reason, verdict.detail)
         try:
-            self._store.run(
-                end_deploy(
-                    keys,
-                    new_token(),
-                    state,
-                    verdict.status,
-                    verdict.reason,
-                    verdict.detail,
-                    time.time(),
-                )
-            )
+            self._store.run(end_deploy(keys, new_token(), state, *how, time.time()))
             log.warning("ended %s as %s: %s", keys.member, verdict.status, verdict.detail)
         except (Moved, Finished, UnknownDeploy):
             pass  # somebody was quicker, or the writer lives
@@ -65,13 +59,14 @@ class Reaper:
             log.warning("cannot end %s: %s", keys.member, error)
 
     def _jobs_lost(self, states: list[State]) -> set[str]:
-        """The jobs of queued deploys that the queue no longer has, or that are over."""
+        """The jobs of queued deploys that the queue no longer has, or that are over; none while it is away."""
         jobs = [state.job for state in states if state.status is Status.QUEUED and state.job]
         if not jobs:
             return set()
-        found = Job.fetch_many(jobs, connection=self._queue, serializer=JSONSerializer)
-        return {
-            job
-            for job, known in zip(jobs, found, strict=True)
-            if known is None or known.get_status(refresh=False) in _OVER
-        }
+        try:
+            found = Job.fetch_many(jobs, connection=self._queue, serializer=JSONSerializer)
+            statuses = [None if job is None else job.get_status(refresh=False) for job in found]
+        except (RedisError, OSError) as error:
+            log.warning("the reaper cannot ask the queue: %s", error)
+            return set()
+        return {job for job, status in zip(jobs, statuses, strict=True) if status is None or status in _OVER}

@@ -6,10 +6,12 @@
 local token, first, from = ARGV[1], tonumber(ARGV[2]), 10
 local count = #ARGV - from + 1
 if corrupt() then return {'CORRUPT'} end
-local s = redis.call('HMGET', state, 'status', 'seq', 'writer', 'cancel')
+local s = redis.call('HMGET', state, 'status', 'seq', 'writer', 'cancel', 'ended_by')
 local status, seq, writer, cancel = s[1], tonumber(s[2]), s[3], s[4] or ''
 if not status then return {'UNKNOWN'} end
-if count > 0 and writer == token and seq >= first + count - 1 then return {'OK', seq, cancel} end
+-- A batch with the end counts as applied only where this writer has ended the deploy.
+local ended = ARGV[6] == '' or s[5] == token
+if count > 0 and writer == token and seq >= first + count - 1 and ended then return {'OK', seq, cancel} end
 if TERMINAL[status] then return {'FINISHED', status} end
 if not writer then return {'NOTCLAIMED'} end
 if writer ~= token then return {'FENCED'} end

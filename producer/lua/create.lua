@@ -9,5 +9,7 @@ if redis.call('EXISTS', state) == 1 then
 end
 if redis.call('EXISTS', log) == 1 then return {'EXISTS'} end
 redis.call('HSET', state, 'status', 'queued', 'created_by', token, unpack(ARGV, 3, 2 + fields))
+local within = redis.call('HGET', state, 'start_within')
+if within then redis.call('HSET', state, 'deadline', redis.call('TIME')[1] + within) end
 put(1, 3 + fields)
 return {'OK'}

@@ -1,7 +1,7 @@
 -- snapshot: the state and the events after N, in one atomic read.
--- KEYS: 1 state, 2 log. ARGV: 1 N, the seq after which to read, 2 how many events at the most, -1 for all.
+-- KEYS: 1 state, 2 log. ARGV: 1 N, the seq after which to read, 2 after how many bytes to stop, 0 for all.
 -- Answers: the state's fields and values, the events, the server's time in seconds; empty where there is no state.
-local state, log, after, limit = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+local state, log, after, most = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')[1]
 if redis.call('TYPE', state).ok ~= 'hash' then return {{}, {}, time} end
 local fields = redis.call('HGETALL', state)
@@ -20,4 +20,12 @@ if last - first + 1 ~= length then
   end
   start = low
 end
-return {fields, redis.call('LRANGE', log, start, limit < 0 and -1 or start + limit - 1), time}
+if most == 0 then return {fields, redis.call('LRANGE', log, start, -1), time} end
+local events, bytes, STEP = {}, 0, 32
+while start < length and bytes < most do
+  for _, entry in ipairs(redis.call('LRANGE', log, start, start + STEP - 1)) do
+    if bytes < most then events[#events + 1], bytes = entry, bytes + #entry end
+  end
+  start = start + STEP
+end
+return {fields, events, time}
