@@ -1,5 +1,6 @@
 """A real build of a real package as a deploy: what a watcher saw is what is stored, and the wheel is there."""
 
+import ctypes
 import json
 import sys
 import zipfile
@@ -29,38 +30,27 @@ version = "1.2.3"
 path = "compile.py"
 """,
     "compile.py": """
-import subprocess, sysconfig
+import subprocess
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 class CustomBuildHook(BuildHookInterface):
     def initialize(self, version, build_data):
-        library = "greeting/_native" + sysconfig.get_config_var("EXT_SUFFIX")
-        command = ["gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-O2", "-o", library, "greeting/native.c"]
-        command.append("-I" + sysconfig.get_paths()["include"])
+        command = ["gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-O2"]
+        command += ["-o", "greeting/native.so", "greeting/native.c"]
         print(*command, flush=True)
         subprocess.run(command, cwd=self.root, check=True)
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["artifacts"].append(library)
+        build_data["artifacts"].append("greeting/native.so")
 """,
-    "greeting/__init__.py": "from greeting._native import answer\n",
-    "greeting/native.c": """
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-static PyObject *answer(PyObject *self, PyObject *unused) { return PyLong_FromLong(42); }
-
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, "The answer."}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", NULL, -1, methods};
-
-PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&module); }
-""",
+    "greeting/__init__.py": "",
+    "greeting/native.c": "int answer(int unused) { return 42; }\n",
 }
 
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """The sources of a small package with an extension in C."""
+    """The sources of a small package with a library in C."""
     need("gcc")
     for name, text in FILES.items():
         path = tmp_path / "package" / name
@@ -102,7 +92,9 @@ def test_a_real_package_is_built_in_the_open(
     assert (status, lines[-1]) == (0, "Deploy complete!")
     assert [line for line in lines if "unused parameter" in line]
     (wheel,) = (package / "out").glob("greeting-1.2.3-*.whl")
-    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("greeting/_native")]
+    with zipfile.ZipFile(wheel) as built:
+        library = built.extract("greeting/native.so", package / "unpacked")
+    assert ctypes.CDLL(library).answer(0) == 42
 
 
 def test_a_real_package_that_does_not_compile_fails(

@@ -89,16 +89,16 @@ def test_only_lf_and_crlf_end_a_line(
 def test_an_unfinished_line_shows_while_the_command_waits(
     environment: dict[str, str], valkey: str, keys: Keys, tmp_path: Path
 ) -> None:
-    """A prompt without a line end is logged after a second; what follows it is a line of its own."""
+    """A prompt without a line end is logged after a second, but no half of a character; what follows is a new line."""
     fifo = tmp_path / "answer"
     os.mkfifo(fifo)
-    script = f'printf "Continue? "; read answer < {fifo}; echo "$answer it is"'
+    script = f'printf "Continue? \\303"; read answer < {fifo}; printf "\\251: $answer\\n"'
     with running(environment, "run", keys.app, "--id", keys.deploy, "--", "sh", "-c", script) as process:
         wait_until(lambda: _exists(keys, valkey) and stored_lines(keys, valkey) == ["Continue? "])
         assert process.poll() is None
         fifo.write_text("yes\n")
         assert finish(process).status == 0
-    assert stored_lines(keys, valkey) == ["Continue? ", "yes it is", COMPLETE]
+    assert stored_lines(keys, valkey) == ["Continue? ", "é: yes", COMPLETE]
 
 
 def test_ctrl_c_stops_the_command_and_cancels_the_deploy(environment: dict[str, str], valkey: str, keys: Keys) -> None:
