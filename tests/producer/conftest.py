@@ -4,11 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import hypothesis
 import pytest
 
 from producer.connect import connect
 from producer.store import Store
 from tests.producer.support import Valkey
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile(
+    "producer", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=50
+)
+hypothesis.settings.load_profile("producer")
 
 
 @pytest.fixture(params=["store", "fake_store"])

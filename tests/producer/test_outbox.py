@@ -1,6 +1,7 @@
 """The writer's buffer."""
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -315,3 +316,5 @@ class WideWindowMachine(OutboxMachine):
 
 TestSmallWindow = SmallWindowMachine.TestCase
 TestWideWindow = WideWindowMachine.TestCase
+for case in (TestSmallWindow, TestWideWindow):
+    case.settings = settings(max_examples=40, stateful_step_count=25)
