@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -285,6 +286,18 @@ def test_nothing_follows_the_end(any_store: Store, keys: Keys) -> None:
             with pytest.raises(Finished, match="has ended: complete"):
                 append(any_store, keys, batch)
     assert (heard, everything(any_store, keys)) == ([], before)
+
+
+def test_stored_lines_are_not_taken_for_the_end(any_store: Store, keys: Keys) -> None:
+    """An end whose numbers the store has given to lines is refused or written behind them, and never half done."""
+    build(any_store, keys)
+    append(any_store, keys, lines(3, *"abcd"))
+    before = everything(any_store, keys)
+    with suppress(DeployLogError):
+        append(any_store, keys, ending(3))
+    if everything(any_store, keys) != before:
+        state, last = state_of(any_store, keys), json.loads(entries_of(any_store, keys)[-1])
+        assert (last["seq"], last.get("status"), state.status) == (state.seq, Status.COMPLETE, Status.COMPLETE)
 
 
 def test_a_batch_at_its_bound_is_taken_whole(any_store: Store, keys: Keys) -> None:

@@ -316,5 +316,4 @@ class WideWindowMachine(OutboxMachine):
 
 TestSmallWindow = SmallWindowMachine.TestCase
 TestWideWindow = WideWindowMachine.TestCase
-for case in (TestSmallWindow, TestWideWindow):
-    case.settings = settings(max_examples=40, stateful_step_count=25)
+TestSmallWindow.settings = TestWideWindow.settings = settings(max_examples=40, stateful_step_count=25)
