@@ -290,11 +290,14 @@ class GatedStore(AsyncStore):
         self.count[name] += 1
         count = self.count[name]
         await self._pass(name, count, after=False)
-        if self.errors:
-            raise self.errors.pop(0)
         answer = await super().run(procedure)
         await self._pass(name, count, after=True)
         return answer
+
+    async def _ask(self, request: calls.Request) -> Any:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super()._ask(request)
 
     async def _pass(self, name: str, count: int, *, after: bool) -> None:
         for gate in self._gates:
