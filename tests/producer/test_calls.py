@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producer import calls
-from producer.deploys import Limits
+from producer.deploys import Limits, Request, create_deploy
 from producer.errors import (
     AlreadyClaimed,
     DeployExists,
@@ -144,6 +144,16 @@ def test_a_claim_makes_a_queued_deploy_building(any_store: Store, keys: Keys) ->
 def test_a_claim_without_a_time_limit_sets_no_deadline(any_store: Store, keys: Keys) -> None:
     """Such a deploy may take as long as it likes."""
     build(any_store, keys)
+    assert state_of(any_store, keys).deadline is None
+
+
+def test_the_deadline_to_start_ends_with_the_claim(any_store: Store, keys: Keys) -> None:
+    """A created deploy may have to start in time; once it has, only its own time limit counts."""
+    any_store.run(create_deploy(keys, "creator", TS, Request(start_within=30), Limits()))
+    found = any_store.run(calls.snapshot(keys))
+    assert found.state.deadline is not None
+    assert found.time + 28 <= found.state.deadline <= found.time + 30
+    claim(any_store, keys)
     assert state_of(any_store, keys).deadline is None
 
 

@@ -137,3 +137,31 @@ def test_deploys_are_judged_apart_and_forgotten_when_gone() -> None:
     judge.keep([OTHER])
     assert judge.judge(KEYS, BUILDING, 15, T0) is None
     assert judge.judge(OTHER, BUILDING, 15, T0) == LOST
+
+
+@pytest.mark.parametrize(
+    ("looks", "verdict"),
+    [
+        ([(0, 0.1), (5, 5.1), (10, 10.1)], LOST),
+        ([(0, 0.1), (10, 10.1)], LOST),  # as far apart as a lease
+        ([(0, 0.1), (10.2, 10.3)], None),  # Redis may have been away in between
+        ([(0, 0.1), (5, 6.1), (10, 10.1)], None),  # or during the look
+        ([(0, 0.1), (5, 5.9), (10, 10.1)], LOST),
+    ],
+)
+def test_a_look_that_may_hide_an_outage_starts_anew(looks: list[tuple[float, float]], verdict: Verdict | None) -> None:
+    """A look that took more than a second, or came later than a lease after the last one."""
+    judge = Judge(lease=10)
+    found = []
+    for started, ended in looks:
+        judge.looked(started, ended)
+        found.append(judge.judge(KEYS, BUILDING, started, T0))
+    assert found[-1] == verdict
+
+
+def test_a_queued_deploy_that_had_to_start_in_time_is_ended() -> None:
+    """By the clock of Redis, whatever the queue knows."""
+    judge = Judge(lease=10)
+    queued = replace(QUEUED, deadline=T0 + 30)
+    late = Verdict(Status.FAILED, "never_started", "nobody has started it in time")
+    assert [judge.judge(KEYS, queued, at, T0 + at) for at in (0, 30, 30.1)] == [None, None, late]

@@ -484,6 +484,26 @@ def test_a_wait_ends_when_redis_was_away_for_too_long(own_valkey: Valkey, own_st
             log.wait(60)
 
 
+def test_in_a_hurry_it_gives_up_sooner(own_valkey: Valkey, own_store: Store, keys: Keys) -> None:
+    """Who has to stop does not wait for five minutes; with Redis there a hurry changes nothing."""
+    with opened(own_store, keys) as log:
+        log.hurry(0.3)
+        log.write("a")
+        log.flush(5)
+        own_valkey.kill()
+        log.write("b")
+        with pytest.raises(StoreAway, match="gave up"):
+            log.flush(5)
+
+
+def test_what_its_caller_left_out_of_a_line_is_told(store: Store, keys: Keys) -> None:
+    """In the mark, however short the rest."""
+    with opened(store, keys) as log:
+        log.write("abc", omitted=7)
+        log.flush(5)
+    assert lines_of(store, keys) == ["abc … [line cut: 7 bytes left out]"]
+
+
 def test_redis_away_at_the_opening_is_an_error(own_valkey: Valkey, own_store: Store, keys: Keys) -> None:
     """After the same limit."""
     own_valkey.kill()
