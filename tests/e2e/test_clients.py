@@ -2,14 +2,17 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
 from producer.library import create_deploy, open_log, read_log
+from producer.status import Status
 from producer.writer import Writer
 from tests.e2e import clients
 from tests.e2e.clients import Seen, Watch
@@ -77,6 +80,24 @@ def test_an_event_source_comes_back_once_after_the_end(watch: Watch, api: Servic
         requests = [request for request in proxy.requests if b"/logs/stream" in request.partition(b"\r\n")[0]]
     assert seen == _as_seen(deploy, valkey)
     assert [_last_event_id(request) for request in requests] == [None, seen[-1][1]]
+
+
+@pytest.mark.parametrize("status", ["queued", "building", "complete"])
+def test_the_first_bytes_come_at_once(api: Service, valkey: str, status: str) -> None:
+    """Whatever state the deploy is in, a watcher that is alone does not wait; of three one may meet a busy machine."""
+    deploy = create_deploy("shop", url=valkey)
+    log = None if status == "queued" else open_log("shop", deploy, url=valkey)
+    if log and status == "complete":
+        log.finish(Status.COMPLETE)
+    took = []
+    for _ in range(3):
+        start = time.monotonic()
+        with httpx2.stream("GET", api.stream_url("shop", deploy)) as response:
+            assert next(response.iter_bytes()).startswith(b"retry: ")
+        took.append(time.monotonic() - start)
+    if log:
+        log.close()
+    assert sorted(took)[1] < 0.3
 
 
 def test_a_client_of_http_1_0_gets_the_bare_body(api: Service, valkey: str) -> None:
