@@ -174,7 +174,10 @@ def test_a_command_that_leaves_something_running_is_over_when_it_ends(
     ("words", "sentence"),
     [
         (["--", "no-such-command-here"], "deploytail: no such command: no-such-command-here\n"),
-        (["--mask", "NOT_SET", "--", "true"], "deploytail: --mask NOT_SET: this environment variable is not set, or empty\n"),
+        (
+            ["--mask", "NOT_SET", "--", "true"],
+            "deploytail: --mask NOT_SET: this environment variable is not set, or empty\n",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_a_deploy_is_made(

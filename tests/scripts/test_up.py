@@ -92,7 +92,7 @@ def test_nothing_outlives_an_up_that_is_killed(own: dict[str, str], busy: bool) 
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         try:
-            wait_until(lambda: not alive(started), 15)
+            wait_until(lambda: not alive(started), 25)
         finally:
             for pid in alive(started):
                 os.kill(pid, signal.SIGKILL)

@@ -14,7 +14,7 @@ from producer.deploys import create_deploy as create
 from producer.errors import StoreAway
 from producer.keys import LIVE, Keys
 from producer.library import create_deploy, new_token, open_log, read_log
-from producer.reap import Judge
+from producer.reap import SLOW_LOOK_SECONDS, Judge
 from producer.state import State
 from producer.store import Store
 from tests.faults import FaultProxy
@@ -107,13 +107,13 @@ def test_what_was_seen_before_an_outage_does_not_count(fake_store: Store, keys: 
     assert state(fake_store, keys).status == "queued"
 
 
-def test_an_answer_that_takes_as_long_as_the_lease_proves_nothing(valkey: str, keys: Keys) -> None:
+def test_an_answer_that_takes_long_proves_nothing(valkey: str, keys: Keys) -> None:
     """Redis, or the way to it, is slow: its writer could not show that it lives either. The lease starts anew."""
     create_deploy(keys.app, keys.deploy, url=valkey)
     open_log(keys.app, keys.deploy, url=valkey).close()
     with FaultProxy(valkey) as proxy, redis.Redis.from_url(proxy.url) as client:
         reaper = Reaper(Store(client), client, Judge(LEASE))
         reaper.step()
-        proxy.faults.delay = LEASE
+        proxy.faults.delay = SLOW_LOOK_SECONDS
         reaper.step()
         assert read_log(keys.app, keys.deploy, url=valkey).state.status == "building"
