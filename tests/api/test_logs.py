@@ -139,7 +139,7 @@ def test_the_first_bytes_come_at_once_and_are_a_retry(api: Service, store: Store
     """Before there is any event to show: one line, 1,000 to 3,000 ms, drawn per connection."""
     Deploy(store, keys)
     drawn = set()
-    for _ in range(8):
+    for _ in range(3):
         with httpx2.stream(
             "GET", api.stream_url(keys.app, keys.deploy), headers={"Last-Event-ID": "2"}, timeout=2
         ) as response:

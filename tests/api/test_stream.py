@@ -121,8 +121,8 @@ async def test_the_first_bytes_are_a_jittered_retry_and_come_at_once(valkey: str
     Deploy(store, keys, building=False)
     async with serving(valkey) as service:
         drawn = set()
-        for _ in range(20):
-            watch = service.watch(keys, 1)  # nothing to show yet
+        watches = [service.watch(keys, 1) for _ in range(20)]  # nothing to show yet
+        for watch in watches:
             await until(lambda watch=watch: watch.body)  # type: ignore[misc]
             match = re.fullmatch(rb"retry: (\d+)\n", watch.body)
             assert match
@@ -130,6 +130,19 @@ async def test_the_first_bytes_are_a_jittered_retry_and_come_at_once(valkey: str
             await watch.leave()
         assert all(1_000 <= milliseconds <= 3_000 for milliseconds in drawn)
         assert len(drawn) > 10
+
+
+@pytest.mark.parametrize("n", [None, 1])
+async def test_a_stream_goes_on_as_soon_as_its_log_was_read(
+    valkey: str, store: Store, keys: Keys, n: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first bytes do not wait for the time after which an outage is looked at again."""
+    monkeypatch.setattr("api.stream._HOLD_SECONDS", 60.0)
+    Deploy(store, keys)
+    async with serving(valkey) as service:
+        watch = service.watch(keys, n)
+        await watch.has(*QUEUED_BUILDING[n or 0 :])
+        await watch.leave()
 
 
 async def test_nothing_follows_a_retry_or_a_comment_but_the_next_line(valkey: str, store: Store, keys: Keys) -> None:
