@@ -82,7 +82,7 @@ def test_while_redis_is_away_nothing_is_promised(away: Service, keys: Keys) -> N
         httpx2.post(f"{app}/deploys/{keys.deploy}/cancel"),
         httpx2.post(f"{app}/deploy", json={}),
     ):
-        assert (response.status_code, response.json()) == (503, AWAY)
+        assert (response.url, response.status_code, response.json()) == (response.url, 503, AWAY)
         assert int(response.headers["retry-after"]) > 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-import redis
+import redis.asyncio
 
 from api import subscriber
 from api.subscriber import Subscriber
@@ -134,6 +134,27 @@ async def test_a_server_that_hangs_is_noticed(valkey: str, keys: Keys, monkeypat
         await until(lambda: len(heard.events) == 2)
     proxy.close()
     await proxy.wait_closed()
+
+
+async def test_a_connection_that_breaks_while_it_is_written_to_is_replaced(
+    valkey: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop says so in an error of its own kind, which no Redis client foresees: it must not end the service."""
+    connect = redis.asyncio.Connection.connect
+    broken = 0
+
+    async def breaks(connection: redis.asyncio.Connection) -> None:
+        nonlocal broken
+        broken += 1
+        if broken == 1:
+            raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+        await connect(connection)
+
+    monkeypatch.setattr(redis.asyncio.Connection, "connect", breaks)
+    async with listening(valkey, connected=False) as heard:
+        heard.subscriber.subscribe(keys.events.encode())
+        await until(lambda: heard.events)
+        assert broken == 2
 
 
 async def test_a_redis_that_is_away_is_tried_again() -> None:

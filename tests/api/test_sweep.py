@@ -283,7 +283,10 @@ async def test_a_key_of_the_wrong_type_costs_no_other_deploy_its_check(
     for each in order:
         Deploy(store, each)
     async with serving(valkey) as service:
-        watches = {each: service.watch(each) for each in order}
+        watches = {}
+        for each in order:  # one by one, since the check goes by the order in which they were opened
+            watches[each] = service.watch(each)
+            await watches[each].has(*QUEUED_BUILDING)
         await settled(service)
         name = keys.log if broken == "log" else keys.state
         client.delete(name)
