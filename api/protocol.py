@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 128 * 1024
@@ -55,6 +56,11 @@ class Protocol(HttpToolsProtocol):
         self._headers_done()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            app = _unchunked(cycle, app)
+        super()._start_asgi_task(cycle, app)
+
     def _expect_headers(self) -> None:
         self._header_bytes = 0
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
@@ -63,3 +69,24 @@ class Protocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+
+def _unchunked(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
+    """HTTP/1.0 knows no chunks (RFC 9112, section 7.1): a body of unknown length ends with the connection."""
+
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+        announced = True
+
+        async def put(message: Message) -> None:
+            nonlocal announced
+            if message["type"] == "http.response.start":
+                announced = any(name == b"content-length" for name, _ in message.get("headers", ()))
+                if not announced:
+                    cycle.chunked_encoding = False
+            elif not announced:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, put)
+
+    return bare

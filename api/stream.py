@@ -67,7 +67,7 @@ class LogStream(Response):
             finally:
                 self._hub.leave(topic)
             await watcher.start()
-            await watcher.wait(_HOLD_SECONDS)
+            await watcher.sleep(_HOLD_SECONDS)
         await watcher.finish()
 
     async def _opened(self, watcher: Watcher, topic: Topic) -> bool:
@@ -75,11 +75,13 @@ class LogStream(Response):
 
         Raises what it met. A come-back is not kept waiting for its first bytes.
         """
+        loop = asyncio.get_running_loop()
+        patient_until = loop.time() + _HOLD_SECONDS
         while not topic.is_open:
             topic.waiting.add(watcher)
             if not await watcher.wait(_HOLD_SECONDS):
                 return False
-            if self._n is not None and not topic.is_open:
+            if self._n is not None and loop.time() >= patient_until:
                 await watcher.start()
         if topic.error is not None:
             raise topic.error
@@ -166,7 +168,7 @@ class LogStream(Response):
                 await watcher.send(b"".join(ready))
                 ready.clear()
                 self._due = max(self._due + pause, loop.time() - _LATE_SECONDS)
-                if not await watcher.wait(self._due - loop.time()):
+                if not await watcher.sleep(self._due - loop.time()):
                     return
             ready.append(frame + b"\n\n")
         await watcher.send(b"".join(ready))

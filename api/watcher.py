@@ -122,28 +122,30 @@ class Watcher:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def wait(self, seconds: float | None = None) -> bool:
-        """Wait until woken, or for some seconds, with heartbeats; return whether it is any use to go on."""
-        over = seconds is None
+    async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - a wake by itself is no error
+        """Wait until woken, or for at most `timeout` seconds; return whether it is any use to go on.
 
-        def expire() -> None:
-            nonlocal over
-            over = True
-            self.wake()
-
-        timer = None if seconds is None else self._loop.call_later(seconds, expire)
-        try:
-            while self.is_open():
-                self._waiter = self._loop.create_future()
+        Sends a heartbeat when one is due.
+        """
+        timer = None if timeout is None else self._loop.call_later(timeout, self.wake)
+        if self.is_open():
+            self._waiter = self._loop.create_future()
+            try:
                 await self._waiter
-                if self.is_open() and self._loop.time() - self._sent_at >= HEARTBEAT_SECONDS:
-                    await self.send(HEARTBEAT)
-                if over:
-                    break
-        finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
+            finally:
+                self._waiter = None
+                if timer is not None:
+                    timer.cancel()
+        if self.is_open() and self._loop.time() - self._sent_at >= HEARTBEAT_SECONDS:
+            await self.send(HEARTBEAT)
+        return self.is_open()
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait for so long, whatever wakes it, with heartbeats; return whether it is any use to go on."""
+        end = self._loop.time() + seconds
+        while (left := end - self._loop.time()) > 0:
+            if not await self.wait(left):
+                return False
         return self.is_open()
 
     def tick(self, now: float) -> None:

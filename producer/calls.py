@@ -25,7 +25,7 @@ from producer.keys import Keys
 from producer.outbox import Batch
 from producer.proof import Proof
 from producer.state import Snapshot, State, parse_state
-from producer.status import Status, last_line
+from producer.status import TRANSITIONS, Status, last_line
 
 Argument: TypeAlias = str | bytes | int | float
 Command: TypeAlias = tuple[Argument, ...]
@@ -151,8 +151,10 @@ def reap(
 ) -> Procedure[None]:
     """End a deploy for its writer, unless it moved since it was `seen`.
 
-    Raises UnknownDeploy, Finished, Moved.
+    Raises UnknownDeploy, Finished, Moved; ValueError for a status that cannot follow.
     """
+    if status not in TRANSITIONS[seen.status] and not seen.status.terminal:
+        raise ValueError(f"a deploy does not go from {seen.status} to {status}")
     line = last_line(status, reason)
     proof = seen.proof.add(line)
     events = [

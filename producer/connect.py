@@ -1,8 +1,8 @@
 """Redis clients from an address: with time limits, with retries, and never with a password in a message."""
 
 import os
+import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -34,15 +34,13 @@ def redis_url(given: str | None = None) -> str:
 
 
 def shown(url: str) -> str:
-    """The address as it may be shown: its password masked."""
-    try:
-        parts = urlsplit(url)
-        if parts.password is None:
-            return url
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
-    except ValueError:
-        return "(an address that cannot be read)"
+    """The address as it may be shown: without its password, however it is written."""
+    scheme, _, rest = url.rpartition("://")
+    account, at, place = rest.rpartition("@")
+    user, colon, _ = account.partition(":")
+    account = f"{user if scheme else ''}:***" if colon or not scheme else user
+    place = re.sub(r"([?&]password=)[^&]*", r"\1***", place)
+    return f"{scheme}://{account}{at}{place}" if scheme else f"{account if at else ''}{at}{place}"
 
 
 def connect(url: str, *, retries: int = 3, **options: Any) -> redis.Redis:
@@ -52,9 +50,11 @@ def connect(url: str, *, retries: int = 3, **options: Any) -> redis.Redis:
     """
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries)
     try:
-        return redis.Redis.from_url(url, **(_options(retry) | options))
-    except ValueError as error:
-        raise _invalid(url, error) from error
+        client = redis.Redis.from_url(url, **(_options(retry) | options))
+        client.connection_pool.make_connection()  # sees to the address's parameters; does not connect
+    except (ValueError, TypeError) as error:
+        raise _invalid(url) from error
+    return client
 
 
 def check_answers(url: str) -> None:
@@ -73,9 +73,10 @@ def connect_async(url: str, *, connections: int, retries: int = 3) -> "redis.asy
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, max_connections=connections, timeout=_POOL_SECONDS, **_options(retry)
         )
-        return redis.asyncio.Redis.from_pool(pool)
-    except ValueError as error:
-        raise _invalid(url, error) from error
+        pool.make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError) as error:
+        raise _invalid(url) from error
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _options(retry: Any) -> dict[str, Any]:
@@ -88,5 +89,6 @@ def _options(retry: Any) -> dict[str, Any]:
     }
 
 
-def _invalid(url: str, error: ValueError) -> InvalidAddress:
-    return InvalidAddress(f"{shown(url)} is not a Redis address ({error}): write redis://host:6379/0")
+def _invalid(url: str) -> InvalidAddress:
+    # The cause may quote the password: it is not shown.
+    return InvalidAddress(f"{shown(url)} is not a Redis address: write redis://[user:password@]host:6379/0")

@@ -4,6 +4,7 @@ The two indexes lie in other cluster slots than the deploy. They are written fir
 passed over, and tidied once it is older than a creation can take.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +80,9 @@ def _listed(
     """Those of the index's entries that have a state; old ones without are removed from it."""
     if isinstance(found, StoreCorrupt):
         raise found
-    named = [(Keys(app, name.decode()), float(score)) for name, score in found]
+    named, gone = _named(found, lambda name: Keys(app, name))
     found_states, _ = yield from states([keys for keys, _ in named])
-    gone = [keys.deploy for (keys, at), s in zip(named, found_states, strict=True) if s is None and _old(at, now)]
+    gone += [keys.deploy for (keys, at), s in zip(named, found_states, strict=True) if s is None and _old(at, now)]
     if gone:
         yield [("ZREM", app_index(app), *gone)]
     return [(keys, state) for (keys, _), state in zip(named, found_states, strict=True) if state is not None]
@@ -95,13 +96,7 @@ def live_deploys(now: float) -> Procedure[tuple[list[tuple[Keys, State]], float]
     (found,) = yield [("ZRANGE", LIVE, 0, -1, "WITHSCORES")]
     if isinstance(found, StoreCorrupt):
         raise found
-    named: list[tuple[Keys, float]] = []
-    gone: list[str | bytes] = []
-    for member, score in found:
-        try:
-            named.append((Keys.from_member(member.decode("utf-8", "replace")), float(score)))
-        except InvalidId:
-            gone.append(member)
+    named, gone = _named(found, Keys.from_member)
     live = []
     found_states, redis_time = yield from states([keys for keys, _ in named])
     for (keys, at), state in zip(named, found_states, strict=True):
@@ -142,6 +137,20 @@ def cancel_deploy(keys: Keys, token: str, ts: float) -> Procedure[Status]:
 def leave_live(keys: Keys) -> Procedure[None]:
     """Take a deploy that has ended off the index of unfinished ones."""
     yield [("ZREM", LIVE, keys.member)]
+
+
+def _named(
+    found: list[tuple[bytes, float]], keys_of: Callable[[str], Keys]
+) -> tuple[list[tuple[Keys, float]], list[str | bytes]]:
+    """The entries of an index with their scores, and those that are none of ours."""
+    named: list[tuple[Keys, float]] = []
+    foreign: list[str | bytes] = []
+    for member, score in found:
+        try:
+            named.append((keys_of(member.decode("utf-8", "replace")), float(score)))
+        except InvalidId:
+            foreign.append(member)
+    return named, foreign
 
 
 def _readable(reply: dict[bytes, bytes] | StoreCorrupt) -> State | None:

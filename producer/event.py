@@ -10,7 +10,7 @@ which some clients split lines at, are escaped as well.
 import json
 import re
 from json.encoder import encode_basestring
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from producer.proof import Proof
 from producer.status import Status
@@ -101,15 +101,41 @@ def decode(data: bytes) -> Event | None:
     if not data.startswith(b'{"seq":') or b"\n" in data or b"\r" in data:
         return None
     try:
-        fields = json.loads(data)
-        seq, ts, line, status = fields["seq"], fields["ts"], fields.get("line"), fields.get("status")
-        known = None if status is None else Status(status)
-    except (ValueError, KeyError, RecursionError):
+        fields = _DECODER.decode(data.decode())
+        if b"\\ud" in data or b"\\uD" in data:
+            _encodable(fields)
+        return _event(fields, data)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _event(fields: dict[str, Any], data: bytes) -> Event | None:
+    seq, ts, line, status = fields["seq"], fields["ts"], fields.get("line"), fields.get("status")
     if type(seq) is not int or not 1 <= seq <= MAX_SEQ:
         return None
     if type(ts) not in (int, float) or not -_MAX_TS < ts < _MAX_TS:  # not NaN either
         return None
-    if (line is None) == (known is None) or not isinstance(line, str | None):
-        return None
-    return Event(seq, float(ts), data, line, known)
+    if status is None:
+        right = isinstance(line, str) and _have(str, fields, "stream", "level", "step")
+    else:
+        right = line is None and _have(str, fields, "reason", "detail") and _have(int, fields, "lines", "crc32")
+    return Event(seq, float(ts), data, line, None if status is None else Status(status)) if right else None
+
+
+def _have(kind: type[str] | type[int], fields: dict[str, Any], *names: str) -> bool:
+    """Whether those of the fields that there are have this type, and are no negative numbers."""
+    found = [fields[name] for name in names if name in fields]
+    return all(type(value) is kind and (kind is str or int(value) >= 0) for value in found)
+
+
+def _encodable(fields: dict[str, Any]) -> None:
+    for value in fields.values():
+        if isinstance(value, str):
+            value.encode()
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -64,14 +64,19 @@ def open_log(
     """
     # No retries in the client: the writer has its own, with a limit that suits a log.
     store = Store(connect(redis_url(url), retries=0))
-    return Writer(
-        store,
-        Keys(app, deploy),
-        token=new_token(),
-        secrets=secrets,
-        time_limit=time_limit,
-        cancel_raises=cancel_raises,
-    )
+    try:
+        return Writer(
+            store,
+            Keys(app, deploy),
+            token=new_token(),
+            secrets=secrets,
+            time_limit=time_limit,
+            cancel_raises=cancel_raises,
+            owns_store=True,
+        )
+    except BaseException:
+        store.client.close()
+        raise
 
 
 def read_log(app: str, deploy: str, after: int = 0, *, url: str | None = None) -> Snapshot:

@@ -91,9 +91,11 @@ class LineSplitter:
         return self._line(len(self._held))
 
     def _line(self, size: int) -> Line:
-        text = self._held[:size].decode("utf-8", "replace")
-        del self._held[:size]
         omitted, self._dropped = self._dropped, 0
+        half = _half_character(self._held) if omitted else 0  # the bound may have cut a character
+        text = self._held[: size - half].decode("utf-8", "replace")
+        del self._held[:size]
+        omitted += half
         self._carriage_return = False
         return Line(text, omitted)
 

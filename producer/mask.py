@@ -19,10 +19,12 @@ class Mask:
         for secret in secrets:
             if not secret.strip():
                 raise ValueError("a secret to mask is empty: leave it out")
-            pieces.add(secret)
+            pieces |= {secret, secret.strip("\r\n")}
             pieces.update(p for p in secret.splitlines() if len(p.strip()) >= _SHORTEST_PIECE)
         longest_first = sorted(pieces, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if pieces else None
+        # In a lookahead, so that a secret that begins inside another one is found too.
+        any_piece = "|".join(map(re.escape, longest_first))
+        self._pattern = re.compile(f"(?=({any_piece}))", re.DOTALL) if pieces else None
         self._pieces = longest_first
 
     @property
@@ -40,5 +42,14 @@ class Mask:
         return 0
 
     def __call__(self, line: str) -> str:
-        """The line with every secret masked."""
-        return line if self._pattern is None else self._pattern.sub(MASK, line)
+        """The line with every secret masked; secrets that overlap become one mask."""
+        if self._pattern is None:
+            return line
+        parts: list[str] = []
+        shown, hidden = 0, -1  # up to where the line was copied, and where the last secret ends
+        for match in self._pattern.finditer(line):
+            start, end = match.span(1)
+            if start >= hidden:
+                parts += (line[shown:start], MASK)
+            shown = hidden = max(hidden, end)
+        return "".join((*parts, line[shown:]))

@@ -51,6 +51,7 @@ class Outbox:
     """The events of one writer, from `seq` (the last in the log when it starts) and its `proof` on."""
 
     def __init__(self, seq: int, proof: Proof) -> None:
+        self._base = Entry(seq, b"", proof)  # the last acknowledged event that is not held
         self._acknowledged_seq = seq
         self._acknowledged_proof = proof
         self._last = seq
@@ -58,7 +59,6 @@ class Outbox:
         self._waiting: deque[Entry] = deque()
         self._sent: deque[Entry] = deque()
         self._sent_bytes = 0
-        self._hole = False
         self._end: End | None = None
 
     @property
@@ -95,8 +95,9 @@ class Outbox:
         step: str | None = None,
     ) -> int:
         """Number and encode a log line; return its seq."""
+        data = encode_line(self._last + 1, ts, line, stream, level, step)
         self._proof = self._proof.add(line)
-        return self._put(encode_line(self._last + 1, ts, line, stream, level, step))
+        return self._put(data)
 
     def finish(self, end: End) -> int:
         """Accept the terminal status; return its seq."""
@@ -117,7 +118,7 @@ class Outbox:
             seq, _, proof = entry
         first = self._waiting[0].seq if events else self._acknowledged_seq + 1
         end = self._end if events and seq == self._last else None
-        return Batch(first, events, proof, self._hole, end)
+        return Batch(first, events, proof, first > self._acknowledged_seq + 1, end)
 
     def acknowledge(self, seq: int) -> None:
         """The store's last seq is `seq`: forget what it has, and go back to what it has lost.
@@ -133,9 +134,9 @@ class Outbox:
             self._acknowledged_seq, _, self._acknowledged_proof = entry
             self._sent.append(entry)
             self._sent_bytes += len(entry.data)
-            self._hole = False
         while len(self._sent) > RESEND_EVENTS or self._sent_bytes > RESEND_BYTES:
-            self._sent_bytes -= len(self._sent.popleft().data)
+            self._base = self._sent.popleft()
+            self._sent_bytes -= len(self._base.data)
 
     def abandon(self) -> None:
         """Drop all that waits, as if it had never been accepted: the store has no room for it."""
@@ -154,7 +155,5 @@ class Outbox:
             entry = self._sent.pop()
             self._sent_bytes -= len(entry.data)
             self._waiting.appendleft(entry)
-        self._hole = bool(self._waiting) and self._waiting[0].seq > seq + 1
         self._acknowledged_seq = seq
-        if self._sent:
-            self._acknowledged_proof = self._sent[-1].proof
+        self._acknowledged_proof = (self._sent[-1] if self._sent else self._base).proof

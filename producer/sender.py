@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 KEEP_ALIVE_SECONDS = 0.5
 BUILDING_SEQ = 2  # right after `queued`
+_END_EVENTS = 2  # the last line and the terminal status
 
 Outcome: TypeAlias = "SimpleQueue[DeployLogError | None]"
 
@@ -87,6 +88,8 @@ class Sender:
         self._outcomes: list[Outcome] = []
         self._ending: End | None = None
         self._closing = False
+        self._dropped = False  # Redis had no room for some of the lines
+        self._not_complete = False  # so the deploy ends as failed, though the job has ended it as complete
         claimed = self._retrying(self._claim)
         self.cancel = claimed.cancel
         self._outbox = Outbox(claimed.seq, claimed.proof)
@@ -119,8 +122,10 @@ class Sender:
     def _accept(self, item: Item) -> None:
         if isinstance(item, Line):
             self.taken += len(item.text)
-            if self.error is None:  # else Redis is full, and the job has been told
+            if self.error is None:
                 self._outbox.accept(*item)
+            else:  # Redis is full, and the job has been told
+                self._dropped = True
         elif isinstance(item, Flush):
             self._outcomes.append(item.outcome)
         elif isinstance(item, Finish):
@@ -130,10 +135,8 @@ class Sender:
             self._closing = True
 
     def _send(self) -> None:
-        end = self._ending
-        if end is not None and not self._outbox.ending:
-            self._outbox.accept(end.ts, clean(last_line(end.status, end.reason)), "system")
-            self._outbox.finish(end)
+        if self._ending is not None and not self._outbox.ending:
+            self._accept_end(self._ending)
         try:
             reply = self._retrying(partial(self._append, self._outbox.batch()))
         except StoreFull as error:
@@ -150,7 +153,9 @@ class Sender:
         if self._ending is not None:
             if not self._outbox.ending:
                 return  # there was no room for all; its end alone is sent next
-            self.ended, self.error = self._ending.status, None
+            self.ended = self._ending.status
+            if not self._not_complete:
+                self.error = None
         for outcome in self._outcomes:
             outcome.put(self.error)
         self._outcomes.clear()
@@ -161,7 +166,18 @@ class Sender:
         (state,), _ = self._retrying(lambda: self._store.run(states([self._keys])))
         if state is not None and state.writer == self._token:
             self._outbox.acknowledge(state.seq)
+        lines = self._outbox.waiting - (_END_EVENTS if self._outbox.ending else 0)
+        self._dropped = self._dropped or lines > 0
         self._outbox.abandon()
+
+    def _accept_end(self, end: End) -> None:
+        if self._dropped and end.status is Status.COMPLETE:
+            # A log that has lost lines must not look whole.
+            self._not_complete = True
+            reason, detail = why(self.error) if self.error else ("log_store_full", None)
+            end = self._ending = End(Status.FAILED, reason, detail, end.ts)
+        self._outbox.accept(end.ts, clean(last_line(end.status, end.reason)), "system")
+        self._outbox.finish(end)
 
     def _append(self, batch: Batch) -> calls.Appended:
         try:
@@ -192,3 +208,13 @@ class Sender:
                     raise StoreAway(f"gave up after {now - began:.1f} s: {error}") from error
             time.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, 1.0)
+
+
+def why(error: BaseException) -> tuple[str, str | None]:
+    """The (reason, detail) of a deploy that failed by `error`."""
+    if isinstance(error, StoreFull):
+        return "log_store_full", str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", None
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__, None

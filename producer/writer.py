@@ -19,12 +19,12 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from producer.deploys import leave_live
-from producer.errors import DeployCancelled, DeployLogError, Finished, StoreAway, StoreFull
+from producer.errors import DeployCancelled, DeployLogError, Finished, StoreAway
 from producer.event import clean
 from producer.keys import Keys
 from producer.mask import Mask
 from producer.outbox import End
-from producer.sender import Close, Finish, Flush, Line, Outcome, Sender
+from producer.sender import Close, Finish, Flush, Line, Outcome, Sender, why
 from producer.status import Status
 from producer.store import Store
 
@@ -44,7 +44,7 @@ class Writer:
     Used as a context manager it ends the deploy: complete, cancelled where somebody asked for it, failed on an
     exception. Thread-safe. `give_up` is how long, in seconds, Redis may be away; `secrets` are masked in every line;
     `time_limit` is after how many seconds the deploy is ended from outside. Without `cancel_raises` a cancel shows only
-    in `cancelled`.
+    in `cancelled`. A store that it `owns_store` is closed with it.
 
     Raises UnknownDeploy, Finished, AlreadyClaimed, StoreAway when it opens; ValueError for an empty secret.
     """
@@ -59,6 +59,7 @@ class Writer:
         give_up: float = GIVE_UP_SECONDS,
         time_limit: int | None = None,
         cancel_raises: bool = True,
+        owns_store: bool = False,
         buffer_events: int = BUFFER_EVENTS,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -68,6 +69,8 @@ class Writer:
         self._cancel_raises = cancel_raises
         self._buffer_events = buffer_events
         self._clock = clock
+        self._owns_store = owns_store
+        self._closed = False
         self._handed = 0
         self._sender = Sender(store, keys, token, clock(), time_limit, give_up)
         self._thread = threading.Thread(target=self._sender.run, name=f"log {keys.member}", daemon=True)
@@ -107,7 +110,7 @@ class Writer:
             time.sleep(_FULL_SECONDS)
             self._check()
         self._handed += len(text)
-        self._sender.items.put(Line(ts, text, stream, level, step))
+        self._sender.items.put(Line(ts, text, self._clean(stream), self._clean(level), self._clean(step)))
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than until the log cannot go on. Raises as `write` does."""
@@ -126,19 +129,23 @@ class Writer:
     def finish(self, status: Status, reason: str | None = None, detail: str | None = None) -> None:
         """Write the last line and the terminal status, and wait until they are stored.
 
-        A second finish does nothing. Raises what stopped the sending, where the end could not be stored either.
+        A second finish does nothing. Raises what stopped the sending, where the end could not be stored either; and
+        StoreFull where lines were lost for want of room, so that a complete deploy has ended as failed.
         """
         if self.ended:
             return
         if status is Status.CANCELLED:
             reason = reason or "cancelled"
-        reason, detail = (text if text is None else clean(self._mask(text)) for text in (reason, detail))
         outcome: Outcome = SimpleQueue()
-        self._sender.items.put(Finish(End(status, reason, detail, self._clock()), outcome))
-        self._await(outcome)
-        with suppress(StoreAway):
-            self._store.run(leave_live(self.keys))
-            self._await_replicas()
+        end = End(status, self._clean(reason), self._clean(detail), self._clock())
+        self._sender.items.put(Finish(end, outcome))
+        try:
+            self._await(outcome)
+        finally:
+            if self.ended:
+                with suppress(DeployLogError):
+                    self._store.run(leave_live(self.keys))
+                self._await_replicas()
 
     def hurry(self, seconds: float) -> None:
         """Give up on a Redis that is away within this many seconds: somebody waits for us to stop."""
@@ -146,8 +153,11 @@ class Writer:
 
     def close(self) -> None:
         """Stop the thread, after it has sent what it can. Without a `finish` the deploy is left to the reaper."""
+        self._closed = True
         self._sender.items.put(Close())
         self._thread.join()
+        if self._owns_store:
+            self._store.client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +181,9 @@ class Writer:
         finally:
             self.close()
 
+    def _clean(self, text: str | None) -> str | None:
+        return None if text is None else clean(self._mask(text))
+
     def _full(self) -> bool:
         sender = self._sender
         return sender.items.qsize() >= self._buffer_events or self._handed - sender.taken >= BUFFER_CHARACTERS
@@ -180,6 +193,8 @@ class Writer:
             raise self._sender.error
         if self.ended:
             raise Finished(f"deploy {self.keys.deploy!r} has ended: {self.ended}")
+        if self._closed:
+            raise Finished(f"the log of {self.keys.deploy!r} is closed")
         if self._sender.cancel and self._cancel_raises:
             raise DeployCancelled(f"deploy {self.keys.deploy!r} is to be cancelled")
 
@@ -205,13 +220,3 @@ class Writer:
             replicas = int(client.info("replication").get("connected_slaves", 0))
             if replicas:
                 client.wait(replicas, REPLICAS_MS)
-
-
-def why(error: BaseException) -> tuple[str, str | None]:
-    """The (reason, detail) of a deploy that failed by `error`."""
-    if isinstance(error, StoreFull):
-        return "log_store_full", str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", None
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__, None

@@ -25,6 +25,7 @@ UNFINISHED_SECONDS = 1.0
 # How long the command has to obey, from the gentlest way of asking to the last; together less than a cancel's grace.
 _ESCALATION = ((signal.SIGINT, 3.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 _HURRY_SECONDS = 5.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A `run` that dies before it writes leaves a deploy that nobody else will start.
 _START_SECONDS = 60
 
@@ -100,7 +101,7 @@ def run(command: Sequence[str], writer: Writer, hide: Mask, *, tty: bool) -> int
 
 
 class _Stop:
-    """Asks the command to stop: at once on Ctrl-C or SIGTERM, and on a cancel; more firmly each time, or in time."""
+    """Asks the command to stop, on Ctrl-C, SIGTERM, a hang-up or a cancel; more firmly each time, and with time."""
 
     def __init__(self, child: Command, writer: Writer) -> None:
         self._child = child
@@ -111,7 +112,7 @@ class _Stop:
         self.by_cancel = False
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._signalled) for number in _STOPPING}
         return self
 
     def __exit__(self, *_: object) -> None:

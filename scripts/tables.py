@@ -1,6 +1,7 @@
 """Deploys for a person: a table, and one in detail; for a program: JSON."""
 
 import json
+import sys
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from scripts.terminal import safe
 
+_PIPE_WIDTH = 10_000
 _TITLES = ("DEPLOY", "STATUS", "QUEUED", "TOOK", "LINES", "MESSAGE")
 _STYLES = {"complete": "green", "failed": "red", "cancelled": "yellow", "building": "cyan"}
 
@@ -21,9 +23,8 @@ def print_json(found: Any) -> None:
 
 def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
     """A row a deploy."""
-    console = Console()
     if not deploys:
-        console.print(f"no deploys of {app}: queue one with 'deploytail enqueue {app}'")
+        print(f"no deploys of {app}: queue one with 'deploytail enqueue {app}'")
         return
     rows = [
         (
@@ -32,10 +33,11 @@ def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
             _when(deploy["queued_at"]),
             _took(deploy),
             f"{deploy['lines']:,}",
-            _text(deploy["message"]),
+            safe(deploy["message"] or "", colour=False),
         )
         for deploy in deploys
     ]
+    console = _console()
     table = Table(box=None, pad_edge=False)
     room = console.width
     for at, title in enumerate(_TITLES[:-1]):
@@ -46,7 +48,7 @@ def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
     # On a narrow screen only the message, the last column, gives way.
     table.add_column(_TITLES[-1], max_width=max(room, len(_TITLES[-1])), no_wrap=True)
     for name, status, *rest in rows:
-        table.add_row(name, Text(status, _STYLES.get(status, "")), *rest)
+        table.add_row(name, Text(status, _STYLES.get(status, "")), *map(Text, rest))
     console.print(table)
 
 
@@ -54,10 +56,14 @@ def deploy_details(deploy: dict[str, Any]) -> None:
     """A row a fact."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in deploy.items():
-        if value is None:
-            continue
-        table.add_row(f"[dim]{name}[/]", _text(_fact(name, value)))
-    Console().print(table)
+        if value is not None:
+            table.add_row(Text(name, "dim"), Text(safe(_fact(name, value), colour=False)))
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output; what is not a terminal has no width to fit into."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
 
 
 def _fact(name: str, value: Any) -> str:
@@ -66,10 +72,6 @@ def _fact(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return str(value)
-
-
-def _text(value: str | None) -> str:
-    return safe(value or "", colour=False).replace("[", r"\[")
 
 
 def _when(moment: str) -> str:

@@ -21,6 +21,7 @@ from worker.scenarios import SCENARIOS, Scenario
 log = logging.getLogger(__name__)
 
 _LIMIT_GRACE_SECONDS = 30
+_HURRY_SECONDS = 5.0
 
 
 class Interrupted(BaseException):
@@ -63,6 +64,7 @@ def _play(steps: Scenario, writer: Writer, speed: float) -> str:
         writer.finish(Status.FAILED, "time_limit", "the job ran past its time limit")
         return Status.FAILED
     except Interrupted:
+        writer.hurry(_HURRY_SECONDS)  # when everything is stopped, Redis may be gone already
         writer.finish(Status.FAILED, "interrupted", "the worker was stopped")
         return Status.FAILED
     status = Status.COMPLETE if reason is None else Status.FAILED

@@ -20,6 +20,7 @@ from worker.settings import WorkerSettings
 
 # An outage of some seconds, a restart or a fail-over, must not end a worker.
 _RETRIES = 20
+_END_SECONDS = 8.0
 
 
 class DeployWorker(Worker):
@@ -34,14 +35,15 @@ class DeployWorker(Worker):
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Take no more jobs. A deploy that still runs after `stop_timeout` is ended as interrupted."""
-        timer = threading.Timer(self.stop_timeout, self._interrupt)
-        timer.daemon = True
-        timer.start()
+        for seconds, number in ((0.0, signal.SIGTERM), (_END_SECONDS, signal.SIGKILL)):
+            timer = threading.Timer(self.stop_timeout + seconds, self._end_horse, [number])
+            timer.daemon = True
+            timer.start()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
-    def _interrupt(self) -> None:
+    def _end_horse(self, number: signal.Signals) -> None:
         if self.horse_pid:
-            self.kill_horse(signal.SIGTERM)  # the job writes the deploy's end
+            self.kill_horse(number)  # on the first signal the job writes the deploy's end
 
 
 class Pool(WorkerPool):

@@ -8,6 +8,7 @@ local fields = redis.call('HGETALL', state)
 if redis.call('TYPE', log).ok ~= 'list' then return {fields, {}, time} end
 local bounds = redis.call('HMGET', state, 'first_seq', 'seq')
 local first, last = tonumber(bounds[1]), tonumber(bounds[2])
+if not first or not last then return {fields, {}, time} end
 local length = redis.call('LLEN', log)
 local start = math.max(0, math.min(length, after - first + 1))
 if last - first + 1 ~= length then
