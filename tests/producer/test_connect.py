@@ -24,7 +24,7 @@ from tests.producer.support import Valkey
         ("rediss://me:hunter2@[::1]:6379/0?x=1", "rediss://me:***@[::1]:6379/0?x=1"),
         ("redis://me:hunt@er2@localhost", "redis://me:***@localhost"),
         ("unix://me:hunter2@/run/redis.sock", "unix://me:***@/run/redis.sock"),
-        ("redis://[me:hunter2@localhost", "(an address that cannot be read)"),
+        ("redis://[me:hunter2@localhost", "redis://[me:***@localhost"),
         ("", ""),
     ],
 )
@@ -66,7 +66,7 @@ INVALID = ["localhost", "localhost:6379", "http://localhost", "redis//x", "redis
 def test_an_invalid_address_is_refused(url: str) -> None:
     """By one sentence that says what to write instead, for both kinds of client."""
     for make in (connect, partial(connect_async, connections=1)):
-        with pytest.raises(InvalidAddress, match=r"is not a Redis address \(.+\): write redis://host:6379/0"):
+        with pytest.raises(InvalidAddress, match=r"is not a Redis address: write redis://\S+/0$"):
             make(url)
 
 
