@@ -148,7 +148,7 @@ async def test_a_connection_that_breaks_while_it_is_written_to_is_replaced(
         broken += 1
         if broken == 1:
             raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
-        await connect(connection)
+        await connect(connection)  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr(redis.asyncio.Connection, "connect", breaks)
     async with listening(valkey, connected=False) as heard:
