@@ -85,3 +85,10 @@ def test_a_gap_never_swallows_the_terminal_status(evicted: bool) -> None:
         corrupt(log, 3, 4, 5)
     data, after = page(log.snapshot(2), 2, frames.TRIMMED)
     assert (words(data), after) == (["gap 3-4 lost"], 4)
+
+
+def test_what_a_watcher_has_is_not_sent_again() -> None:
+    """A read may begin below the place that was asked for, where the list has holes."""
+    log = Log.of(4)
+    data, after = page(log.snapshot(1), 3, frames.TRIMMED)
+    assert (words(data), after) == (["4", "5", "6"], 6)
