@@ -289,6 +289,23 @@ async def test_a_client_that_leaves_frees_its_slot_at_any_point(valkey: str, sto
             assert (count, service.slots.taken, service.hub.statistics().watchers) == (count, 0, 0)
 
 
+async def test_clients_that_come_and_go_on_an_idle_deploy_are_forgotten(valkey: str, store: Store, keys: Keys) -> None:
+    """Nothing is written that would wake anybody: who has left is held by nobody while others stay."""
+    Deploy(store, keys)
+    async with serving(valkey) as service:
+        staying = service.watch(keys)
+        await staying.has(*QUEUED_BUILDING)
+        await until(lambda: service.store.count["snapshot"] >= 2)
+        for _ in range(20):
+            watch = service.watch(keys)
+            await watch.has(*QUEUED_BUILDING)
+            await asyncio.sleep(0)
+            await watch.leave()
+        (topic,) = service.hub.live
+        assert len(topic.waiting) <= 1
+        await staying.leave()
+
+
 async def test_a_stream_that_is_cancelled_leaves_nothing(valkey: str, store: Store, keys: Keys) -> None:
     """The server may cancel a request: slot, topic and subscription are free again."""
     Deploy(store, keys)

@@ -141,7 +141,7 @@ async def test_a_wait_ends_when_woken_or_after_its_time(connection: Connection) 
 async def test_a_paced_wait_is_not_cut_short_by_news(connection: Connection) -> None:
     """A pause of a replay lasts its time, whoever wakes it."""
     watcher = connection.watcher
-    waiting = asyncio.ensure_future(watcher.wait(30))
+    waiting = asyncio.ensure_future(watcher.sleep(30))
     await asyncio.sleep(0)
     watcher.wake()
     for _ in range(5):
