@@ -28,7 +28,9 @@ def page(snapshot: Snapshot, after: int, reason: str) -> tuple[bytes, int]:
     if last == after and state.seq > last:
         # Nothing on this page can be read: pass over as many as it holds, or over all where it is empty.
         unreadable = len(snapshot.events) or state.seq
-        passed = min(state.seq, last + unreadable)
-        parts.append(frames.gap(last + 1, passed, frames.LOST))
-        last = passed
+        # The terminal status is never passed over: the run has it, rebuilt.
+        passed = min(state.seq - state.status.terminal, last + unreadable)
+        if passed > last:
+            parts.append(frames.gap(last + 1, passed, frames.LOST))
+            last = passed
     return b"".join(parts), last

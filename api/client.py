@@ -14,6 +14,7 @@ DONE, GAP, LINE, STATUS = "done", "gap", "line", "status"
 _SILENCE_SECONDS = 45.0  # three heartbeats
 _CONNECT_SECONDS = 5.0
 _PATIENCE_SECONDS = 120.0
+_STOOD_SECONDS = 1.0
 
 
 class ServiceAway(Exception):
@@ -78,12 +79,14 @@ class Client:
         last, retry_ms = "", 2_000
         broken_at: float | None = None
         while True:
-            connected = False
+            connected_at: float | None = None
+            heard = False
             try:
                 for event in self._events(path, parameters, last):
-                    connected = True
                     if event is None:
+                        connected_at = time.monotonic()
                         continue
+                    heard = True
                     last = event.id or last
                     retry_ms = event.retry or retry_ms
                     yield _message(event)
@@ -93,11 +96,13 @@ class Client:
             except _Nothing:
                 return
             except (ServiceAway, httpx2.HTTPError) as error:
-                if broken_at is None and not connected:
+                if broken_at is None and connected_at is None:
                     raise self._away(error) from error
                 trouble = error
             now = time.monotonic()
-            broken_at = now if connected or broken_at is None else broken_at
+            # Only a connection that told something, or stood for a while, is a sign that the service is well.
+            stood = connected_at is not None and now - connected_at > _STOOD_SECONDS
+            broken_at = now if heard or stood or broken_at is None else broken_at
             if now - broken_at > self._patience:
                 raise self._away(trouble) from trouble
             time.sleep(retry_ms / 1000 * random.uniform(0.5, 1.0))
@@ -115,14 +120,7 @@ class Client:
             yield from httpx2.EventSource(response)
 
     def _refusal(self, response: httpx2.Response) -> Exception:
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = {}
-        if "detail" in answer:
-            message = "; ".join(f"{_field(d['loc'])}: {d['msg']}" for d in answer["detail"])
-        else:
-            message = answer.get("error", {}).get("message") or f"HTTP status {response.status_code}"
+        message = _words(response) or f"HTTP status {response.status_code}"
         if response.status_code in (429, 502, 503, 504):
             return ServiceAway(f"{self.url} cannot serve now: {message}")
         return Refused(response.status_code, message)
@@ -140,6 +138,19 @@ class _Nothing(Exception):
 def _message(event: httpx2.ServerSentEvent) -> Message:
     kind = LINE if event.event == "message" else event.event
     return Message(kind, json.loads(event.data), event.id)
+
+
+def _words(response: httpx2.Response) -> str | None:
+    """What the answer says is wrong, in whatever shape: ours, FastAPI's, or another service's."""
+    try:
+        match response.json():
+            case {"error": {"message": str(message)}} | {"error": str(message)} | {"detail": str(message)}:
+                return message
+            case {"detail": [*problems]}:
+                return "; ".join(f"{_field(problem['loc'])}: {problem['msg']}" for problem in problems)
+    except (ValueError, KeyError, TypeError):
+        pass
+    return None
 
 
 def _field(location: list[Any]) -> str:

@@ -95,7 +95,9 @@ class Follow:
             self.last = min(state.first_seq - 1, state.seq)
             self.run.begin(self.last)
         else:
-            self._doubt = self._doubt or state.seq < self.last or state.writer != self.state.writer
+            # An end where something else was told is another log's, too.
+            other_end = state.status.terminal and state.seq == self.last
+            self._doubt |= state.seq < self.last or other_end or state.writer != self.state.writer
             if self._doubt and not self._full:
                 return Next.READ
             if self._doubt:
@@ -104,8 +106,6 @@ class Follow:
         self.state = state
         if state.seq > self.last:
             self._catch_up(events, state)
-        elif state.status.terminal and state.seq == self.last:
-            self._append(terminal_event(state))  # the end has lost its event
         return self._apply_held(grown=self.run.end > before)
 
     def vanished(self) -> Next:
@@ -143,9 +143,9 @@ class Follow:
                 first = event.seq
                 break
         else:
-            if not (state.status.terminal and state.seq < self.last):
+            if not (state.status.terminal and state.seq <= self.last):
                 return
-            first = state.seq + 1
+            first = state.seq  # no end was told yet, so what was told there is not it
         self.run.take_back(Gap(first, self.last, frames.LOST))
         self.last = first - 1
 

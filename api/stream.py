@@ -38,6 +38,7 @@ class LogStream(Response):
         self._n = n
         self._pace = pace
         self._due = 0.0
+        self._prefix = b""  # what this watcher alone is told, ahead of the next frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
@@ -65,6 +66,7 @@ class LogStream(Response):
                 await watcher.send(_vanished(self._n or 0))  # while Redis was away
                 break
             finally:
+                topic.waiting.discard(watcher)
                 self._hub.leave(topic)
             await watcher.start()
             await watcher.sleep(_HOLD_SECONDS)
@@ -88,74 +90,79 @@ class LogStream(Response):
         return True
 
     async def _follow(self, watcher: Watcher, topic: Topic) -> None:
-        """Send the topic's log from where the watcher stands to its end. Raises StoreAway."""
+        """Send the topic's log from where the watcher stands to its end. Raises StoreAway, UnknownDeploy."""
         follow = topic.follow
         plan = resume.plan(self._n, follow.last, finished=follow.ended and not follow.lost)
         if plan.start is Start.NOTHING:
             if not watcher.started:
                 await watcher.nothing()
             return
-        seq, prefix = plan.after, b""
+        if not follow.ended:
+            self._pace = None  # only what is over can be played at its pace
+        self._n, self._prefix = plan.after, b""
         if plan.start is Start.AHEAD:
-            await watcher.send(frames.comment(f"waiting for the log to pass event {seq} again"))
-            if not await self._caught_up(watcher, topic, seq):
-                return
-        if seq > follow.last:
+            await watcher.send(frames.comment(f"waiting for the log to pass event {self._n} again"))
+            await self._reached(watcher, topic, self._n)
+        if self._n > follow.last and follow.ended:
             # The log has ended below what the watcher was told once.
-            prefix = frames.gap(follow.last + 1, seq, frames.LOST)
-            seq = follow.last - 1
-        await self._send_from(watcher, topic, seq, prefix)
+            self._prefix = frames.gap(follow.last + 1, self._n, frames.LOST)
+            self._n = follow.last - 1
+        await self._send(watcher, topic)
 
-    async def _caught_up(self, watcher: Watcher, topic: Topic, seq: int) -> bool:
-        """Wait until the log reaches event `seq`, or ends; whether there is still somebody, and something, to serve."""
-        while topic.follow.last < seq and not topic.follow.ended:
-            topic.waiting.add(watcher)
-            if not await watcher.wait():
-                return False
-            if topic.error is not None:
-                raise topic.error
-        if topic.follow.lost:
-            await watcher.send(_vanished(seq))
-        return not topic.follow.lost
-
-    async def _send_from(self, watcher: Watcher, topic: Topic, seq: int, prefix: bytes) -> None:
+    async def _send(self, watcher: Watcher, topic: Topic) -> None:
+        """Send what is behind event `_n`, as it comes, until the end or until nobody is left."""
         cursor: int | None = None
         missed = frames.TRIMMED
         while watcher.is_open():
-            self._n = seq
             if cursor is None:
-                # A page of the list may have been ahead of the run.
-                if seq > topic.follow.last and not await self._caught_up(watcher, topic, seq):
-                    return
-                seat = topic.run.seat(seq)
-                if seat is None:
-                    page, reached = await self._hub.page(self._keys, seq, missed)
-                    await self._emit(watcher, topic, prefix + page)
-                    if reached == seq:  # the store has less than was told: wait until it has it again
-                        topic.waiting.add(watcher)
-                        await watcher.wait(_HOLD_SECONDS)
-                    seq, prefix = reached, b""
-                    continue
-                cursor, prefix = seat.cursor, prefix + seat.prefix
+                cursor = await self._seat(watcher, topic, missed)
+                continue
             chunk = topic.run.take(cursor)
             if chunk is None:
                 cursor, missed = None, frames.LAGGED
             elif chunk.data:
-                await self._emit(watcher, topic, prefix + chunk.data if prefix else chunk.data)
-                cursor, seq, prefix = chunk.cursor, chunk.seq, b""
+                await self._emit(watcher, chunk.data)
+                cursor, self._n = chunk.cursor, chunk.seq
             elif topic.follow.ended:
                 return
             elif topic.error is not None:
                 raise topic.error
+            elif self._prefix or not watcher.started:
+                # A log with nothing to show yet. Look again after it: sending may have taken its time.
+                await self._emit(watcher, b"")
             else:
-                # Also starts the response of a log that has nothing to show yet.
-                await watcher.send(prefix)
-                prefix = b""
                 topic.waiting.add(watcher)
                 await watcher.wait()
 
-    async def _emit(self, watcher: Watcher, topic: Topic, data: bytes) -> None:
-        if self._pace is None or not topic.follow.ended:
+    async def _seat(self, watcher: Watcher, topic: Topic, missed: str) -> int | None:
+        """The cursor behind event `_n`; None, after a page from the list, where the run does not reach back to it."""
+        await self._reached(watcher, topic, self._n or 0)  # a page may have been ahead of the run
+        seat = topic.run.seat(self._n or 0)
+        if seat is not None:
+            self._prefix += seat.prefix
+            return seat.cursor
+        page, last = await self._hub.page(self._keys, self._n or 0, missed)
+        await self._emit(watcher, page)
+        if last == self._n:  # the store has less than was told: wait until it has it again
+            topic.waiting.add(watcher)
+            await watcher.wait(_HOLD_SECONDS)
+        self._n = last
+        return None
+
+    async def _reached(self, watcher: Watcher, topic: Topic, seq: int) -> None:
+        """Wait until the log reaches event `seq`, or ends, or nobody is left. Raises UnknownDeploy if it vanishes."""
+        while topic.follow.last < seq and not topic.follow.ended and watcher.is_open():
+            topic.waiting.add(watcher)
+            await watcher.wait()
+            if topic.error is not None:
+                raise topic.error
+        if topic.follow.lost and topic.follow.last < seq:
+            raise UnknownDeploy(self._keys.deploy)
+
+    async def _emit(self, watcher: Watcher, data: bytes) -> None:
+        if self._prefix:
+            data, self._prefix = self._prefix + data, b""
+        if self._pace is None:
             await watcher.send(data)
             return
         # Against the clock, not pause by pause: what each wait is late by would add up.

@@ -79,7 +79,7 @@ class Subscriber:
                 self._pending.set()
                 self.connected = True
                 await self._converse(connection)
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, RuntimeError) as error:  # RuntimeError: uvloop's, for a closed connection
                 if self.connected:
                     log.warning("lost the subscription to Redis: %s", error)
             finally:

@@ -77,3 +77,5 @@ async def _end(store: AsyncStore, keys: Keys, state: State, verdict: Verdict, to
         log.warning("ended %s: %s", keys.member, verdict.detail)
     except (Moved, Finished, UnknownDeploy):
         pass  # somebody was quicker, or the writer lives
+    except DeployLogError as error:
+        log.warning("cannot end %s: %s", keys.member, error)

@@ -22,6 +22,7 @@ class Verifier:
     missing: dict[str, int] = field(default_factory=dict)
     vanished: bool = False
     flaw: str | None = None
+    _taken_back: bool = False
 
     def line(self, event: dict[str, Any]) -> None:
         """A log line has come."""
@@ -30,8 +31,10 @@ class Verifier:
 
     def changed(self, event: dict[str, Any]) -> None:
         """A status change has come."""
-        self._next(event["seq"])
         status = Status(event["status"])
+        # Who knew more than the log that has ended is told its end again, in its place.
+        if not (status.terminal and self._taken_back and event["seq"] == self.last):
+            self._next(event["seq"])
         if not status.terminal:
             return
         self.status, self.reason = status, event.get("reason")
@@ -53,7 +56,8 @@ class Verifier:
             self._flawed(f"events {self.last + 1:,} to {first - 1:,} are missing without a word")
         self.missing[reason] = self.missing.get(reason, 0) + to - first + 1
         # After a fail-over the gap takes back what was sent, and the log goes on behind its start.
-        self.last = first - 1 if first <= self.last else to
+        self._taken_back = first <= self.last
+        self.last = first - 1 if self._taken_back else to
 
     @property
     def whole(self) -> bool:

@@ -92,7 +92,7 @@ def _named_errors() -> Iterator[None]:
         yield
     except RedisError as error:
         raise _named(error) from error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError where a connection was closed meanwhile
         raise StoreAway(f"Redis does not answer: {error}") from error
 
 

@@ -1,8 +1,10 @@
 """The RQ worker: N processes that run jobs, and the reaper beside them."""
 
 import logging
+import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -20,7 +22,7 @@ from worker.settings import WorkerSettings
 
 # An outage of some seconds, a restart or a fail-over, must not end a worker.
 _RETRIES = 20
-_END_SECONDS = 8.0
+_END_SECONDS = 7.0
 
 
 class DeployWorker(Worker):
@@ -35,11 +37,16 @@ class DeployWorker(Worker):
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Take no more jobs. A deploy that still runs after `stop_timeout` is ended as interrupted."""
-        for seconds, number in ((0.0, signal.SIGTERM), (_END_SECONDS, signal.SIGKILL)):
-            timer = threading.Timer(self.stop_timeout + seconds, self._end_horse, [number])
-            timer.daemon = True
-            timer.start()
+        self._later(self.stop_timeout, self._end_horse, signal.SIGTERM)
+        self._later(self.stop_timeout + _END_SECONDS, self._end_horse, signal.SIGKILL)
+        # RQ would go on trying to tell a Redis that is gone.
+        self._later(self.stop_timeout + 2 * _END_SECONDS, os._exit, 1)
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def _later(self, seconds: float, act: Callable[[Any], None], argument: Any) -> None:
+        timer = threading.Timer(seconds, act, [argument])
+        timer.daemon = True
+        timer.start()
 
     def _end_horse(self, number: signal.Signals) -> None:
         if self.horse_pid:
