@@ -61,13 +61,13 @@ def browser() -> Iterator[Watch]:
 
 @contextmanager
 def npm_eventsource(modules: Path) -> Iterator[Watch]:
-    """EventSource of the npm package, in Node. `modules` is a folder in which it stays installed."""
+    """EventSource of the npm package, in Node. `modules` is an empty folder to install it in."""
     node, npm = need("node"), need("npm")
-    if not (modules / "node_modules" / "eventsource" / "package.json").exists():
-        install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(modules), _PACKAGE]
-        installed = subprocess.run(install, capture_output=True, text=True, timeout=_SECONDS, check=False)
-        if installed.returncode:
-            unavailable(f"npm cannot install {_PACKAGE}: {installed.stderr.strip()[-300:]}")
+    quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", "--fetch-retries=0")
+    install = [npm, "install", *quiet, "--prefix", str(modules), _PACKAGE]
+    installed = subprocess.run(install, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    if installed.returncode:
+        unavailable(f"npm cannot install {_PACKAGE}: {installed.stderr.strip()[-300:]}")
     script = (
         "const { EventSource } = require('eventsource');"
         f"const watch = eval({json.dumps(_EVENT_SOURCE)});"

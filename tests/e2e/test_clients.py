@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -36,9 +37,8 @@ def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
         if name == "browser":
             yield stack.enter_context(clients.browser())
         elif name == "npm-eventsource":
-            cache = request.config.cache
-            assert cache is not None
-            yield stack.enter_context(clients.npm_eventsource(cache.mkdir("eventsource")))
+            modules: Path = request.getfixturevalue("tmp_path")
+            yield stack.enter_context(clients.npm_eventsource(modules))
         else:
             yield stack.enter_context((clients.RESUMING | clients.DOCUMENTED)[name]())
 
