@@ -131,10 +131,6 @@ class Run:
         self._share(cursor, chunk)
         return chunk
 
-    def frames_from(self, cursor: int) -> list[bytes]:
-        """All frames from `cursor` on, each on its own."""
-        return self._frames[max(0, cursor - self._base) :]
-
     def trim(self, limit: int) -> None:
         """Drop the oldest frames until at most `limit` bytes are held; the newest two, maybe the end, always stay."""
         if self.bytes <= limit:

@@ -77,11 +77,6 @@ class Outbox:
         return not self._waiting
 
     @property
-    def acknowledged(self) -> int:
-        """The last seq that the store has confirmed."""
-        return self._acknowledged_seq
-
-    @property
     def proof(self) -> Proof:
         """The proof of all that was accepted."""
         return self._proof

@@ -140,6 +140,14 @@ def run(
         )
 
 
+@app.command()
+def logs(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
+    """Print what is cached of a log, and do not wait for more."""
+    with _client(api) as client:
+        deploy = client.request("GET", f"/v1/apps/{_id(app_id)}/deploys/{_id(deploy_id)}")
+        _show(client, app_id, deploy_id, until=deploy["last_seq"])
+
+
 @app.command("list")
 def list_(
     app_id: App,
@@ -179,10 +187,10 @@ def cancel(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
     print("cancelled" if answer["status"] == "cancelled" else "asked to stop")
 
 
-def _show(client: "Client", app_id: str, deploy_id: str, **how: float | None) -> NoReturn:
+def _show(client: "Client", app_id: str, deploy_id: str, until: int | None = None, **how: float | None) -> NoReturn:
     from scripts.watch import show as show_log
 
-    sys.exit(show_log(client.follow(_id(app_id), _id(deploy_id), **how)))
+    sys.exit(show_log(client.follow(_id(app_id), _id(deploy_id), **how), until))
 
 
 @contextmanager

@@ -15,8 +15,11 @@ EXIT_AWAY = 69
 EXIT_INTERRUPTED = 130
 
 
-def show(messages: Iterable[Message]) -> int:
-    """Print the lines to stdout, all else to stderr; return the exit status of the design."""
+def show(messages: Iterable[Message], until: int | None = None) -> int:
+    """Print the lines to stdout, all else to stderr; return the exit status of the design.
+
+    With `until`, the seq of an event, it stops there: 0 for a deploy that has not ended by then.
+    """
     verifier = Verifier()
     screen = _Screen()
     for message in messages:
@@ -31,6 +34,9 @@ def show(messages: Iterable[Message]) -> int:
             screen.note(_gap(message.data))
         elif message.kind == DONE:
             break
+        if until is not None and verifier.last >= until and verifier.status is None:
+            screen.note("not over yet")
+            return 0
     sys.stdout.flush()
     screen.verdict(verifier)
     if not verifier.whole or verifier.status is None:

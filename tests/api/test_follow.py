@@ -42,7 +42,7 @@ def settle(follow: Follow, log: Log) -> int:
 
 def told(follow: Follow) -> bytes:
     """All that a watcher gets that was there from the start."""
-    held = b"".join(follow.run.frames_from(0))
+    held = b"".join(follow.run._frames)
     first = parse(held)[0].data
     start: int = first["from"] if "from" in first else first["seq"]
     return held if start == 1 else frames.gap(1, start - 1, frames.TRIMMED) + held

@@ -26,7 +26,7 @@ def run_of(*seqs: int, size: int = SIZE) -> Run:
 def rest(run: Run, after: int) -> bytes | None:
     """All that a watcher with events up to `after` gets; None where it has to read the list."""
     seat = run.seat(after)
-    return None if seat is None else seat.prefix + b"".join(run.frames_from(seat.cursor))
+    return None if seat is None else seat.prefix + b"".join(run._frames[max(0, seat.cursor - run.start) :])
 
 
 def test_a_cursor_goes_through_the_run_and_waits_at_its_end() -> None:
@@ -62,7 +62,7 @@ def test_a_chunk_is_bounded_and_the_next_goes_on_behind_it() -> None:
     while (chunk := run.take(cursor)) and chunk.data:
         assert len(chunk.data) < CHUNK_BYTES + 10_000
         cursor, got, chunks = chunk.cursor, got + chunk.data, chunks + 1
-    assert got == b"".join(run.frames_from(0))
+    assert got == b"".join(run._frames)
     assert chunks == 5
     run.append(frame(31), 31)
     full = run.take(0)
@@ -230,7 +230,7 @@ def test_a_run_is_a_list_whose_oldest_frames_may_be_gone(operations: list[tuple[
     for name, number in operations:
         getattr(model, name)(number)
         held = [data for data, _, _ in model.frames[run.start :]]
-        assert (run.end, run.bytes, run.frames_from(0)) == (len(model.frames), sum(map(len, held)), held)
+        assert (run.end, run.bytes, run._frames) == (len(model.frames), sum(map(len, held)), held)
     for cursor in range(run.end + 1):
         chunk = run.take(cursor)
         assert (chunk is None) == (cursor < run.start)

@@ -56,6 +56,23 @@ def test_enqueue_can_watch_what_it_queues(
     assert re.search(r"lines?, verified\n\Z", ended.err)
 
 
+def test_logs_prints_what_is_cached_and_does_not_wait(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """Of a deploy that still runs what there is, of one that is over all of it, with its status and proof."""
+    create_deploy(keys.app, keys.deploy, url=valkey)
+    with open_log(keys.app, keys.deploy, url=valkey) as log:
+        log.write("one")
+        log.flush()
+        assert deploytail(online, "logs", keys.app, keys.deploy) == Ended(
+            0, "one\n", "── queued\n── building\n── not over yet\n"
+        )
+        log.finish(Status.FAILED, "two")
+    assert deploytail(online, "logs", keys.app, keys.deploy) == Ended(
+        1,
+        "one\nDeploy failed: two\n",
+        "── queued\n── building\n── failed\nfailed: 2 lines, verified\n",
+    )
+
+
 def test_enqueue_prints_the_id_and_stores_what_was_asked_for(online: dict[str, str], keys: Keys) -> None:
     """What was asked for is shown by `show`, as JSON for a program and as rows for a person."""
     words = ["--id", keys.deploy, "--seed", "5", "--speed", "2", "-m", "a message", "--environment", "staging"]
