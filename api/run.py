@@ -56,11 +56,6 @@ class Run:
         """The cursor behind the last frame."""
         return self._base + len(self._frames)
 
-    @property
-    def start(self) -> int:
-        """The cursor of the first frame held."""
-        return self._base
-
     def begin(self, gone: int) -> None:
         """The run starts behind seq `gone`; what comes before was trimmed from the list too."""
         self._floor = self._gone = gone

@@ -26,7 +26,7 @@ def run_of(*seqs: int, size: int = SIZE) -> Run:
 def rest(run: Run, after: int) -> bytes | None:
     """All that a watcher with events up to `after` gets; None where it has to read the list."""
     seat = run.seat(after)
-    return None if seat is None else seat.prefix + b"".join(run._frames[max(0, seat.cursor - run.start) :])
+    return None if seat is None else seat.prefix + b"".join(run._frames[max(0, seat.cursor - run._base) :])
 
 
 def test_a_cursor_goes_through_the_run_and_waits_at_its_end() -> None:
@@ -36,7 +36,7 @@ def test_a_cursor_goes_through_the_run_and_waits_at_its_end() -> None:
     assert run.take(3) == Chunk(b"", 3, 0)
     run.append(frame(4), 4)
     assert run.take(3) == Chunk(frame(4), 4, 4)
-    assert (run.start, run.end, run.bytes) == (0, 4, 4 * SIZE)
+    assert (run._base, run.end, run.bytes) == (0, 4, 4 * SIZE)
 
 
 def test_watchers_at_the_same_place_share_the_same_bytes() -> None:
@@ -104,10 +104,10 @@ def test_who_starts_below_what_the_run_has_dropped_reads_the_list() -> None:
     """What the run alone has dropped is no gap: the list may have it."""
     run = run_of(*range(1, 11))
     run.trim(5 * SIZE)
-    assert run.start > 0
-    assert run.seat(run.start - 1) is None
-    assert rest(run, run.start) == b"".join(frame(seq) for seq in range(run.start + 1, 11))
-    assert run.take(run.start - 1) is None
+    assert run._base > 0
+    assert run.seat(run._base - 1) is None
+    assert rest(run, run._base) == b"".join(frame(seq) for seq in range(run._base + 1, 11))
+    assert run.take(run._base - 1) is None
 
 
 @pytest.mark.parametrize("size", [0, 1])
@@ -115,17 +115,17 @@ def test_the_newest_two_frames_always_stay(size: int) -> None:
     """However small the limit, the terminal status and `done` are held."""
     run = run_of(1, 2, 3, 4)
     run.trim(size)
-    assert (run.start, run.end, run.bytes) == (2, 4, 2 * SIZE)
+    assert (run._base, run.end, run.bytes) == (2, 4, 2 * SIZE)
 
 
 def test_a_trim_drops_more_than_needed_and_nothing_within_the_limit() -> None:
     """A full run is not moved for each new frame."""
     run = run_of(*range(1, 101))
     run.trim(100 * SIZE)
-    assert run.start == 0
+    assert run._base == 0
     run.append(frame(101), 101)
     run.trim(100 * SIZE)
-    assert (run.start, run.bytes) == (26, 75 * SIZE)
+    assert (run._base, run.bytes) == (26, 75 * SIZE)
 
 
 def test_after_a_take_back_who_watched_is_told_and_who_joins_starts_behind_it() -> None:
@@ -149,7 +149,7 @@ def test_a_take_back_stays_right_while_frames_are_dropped() -> None:
         run.append(frame(seq), seq)
     whole = b"".join(frame(seq) for seq in range(5, 11))
     run.trim(run.bytes - 1)
-    assert run.start < 9
+    assert run._base < 9
     assert (rest(run, 4), rest(run, 3)) == (whole, None)
     run.trim(4 * SIZE)
     assert (rest(run, 4), rest(run, 7)) == (None, frame(8) + frame(9) + frame(10))
@@ -202,23 +202,23 @@ class Model:
     def trim(self, size: int) -> None:
         """The oldest are dropped."""
         self.run.trim(size * 4)
-        assert self.run.bytes <= size * 4 or self.run.end - self.run.start <= 2
+        assert self.run.bytes <= size * 4 or self.run.end - self.run._base <= 2
 
     def take(self, number: int) -> None:
         """A watcher takes what is there, so that it is shared."""
-        self.run.take(min(self.run.end, self.run.start + number % 5))
+        self.run.take(min(self.run.end, self.run._base + number % 5))
 
     def rest(self, after: int) -> bytes:
         """What a watcher with events up to `after` gets of all that is held and can be joined."""
         return b"".join(
             data if after < first else frames.gap(after + 1, last, frames.LOST)
-            for data, first, last in self.frames[max(self.run.start, self.joinable) :]
+            for data, first, last in self.frames[max(self.run._base, self.joinable) :]
             if last > after
         )
 
     def floor(self) -> int:
         """The seq from which a watcher can start."""
-        held = self.frames[max(self.run.start, self.joinable) :]
+        held = self.frames[max(self.run._base, self.joinable) :]
         return held[0][1] - 1 if held else self.last
 
 
@@ -229,11 +229,11 @@ def test_a_run_is_a_list_whose_oldest_frames_may_be_gone(operations: list[tuple[
     run = model.run
     for name, number in operations:
         getattr(model, name)(number)
-        held = [data for data, _, _ in model.frames[run.start :]]
+        held = [data for data, _, _ in model.frames[run._base :]]
         assert (run.end, run.bytes, run._frames) == (len(model.frames), sum(map(len, held)), held)
     for cursor in range(run.end + 1):
         chunk = run.take(cursor)
-        assert (chunk is None) == (cursor < run.start)
+        assert (chunk is None) == (cursor < run._base)
         if chunk is not None:
             taken = model.frames[cursor : chunk.cursor]
             expected = Chunk(b"".join(data for data, _, _ in taken), cursor + len(taken), taken[-1][2] if taken else 0)
