@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from producer.reap import CANCEL_GRACE_SECONDS, LEASE_SECONDS
+from producer.reap import CANCEL_GRACE_SECONDS, LEASE_SECONDS, QUEUE_TIMEOUT_SECONDS
 from producer.settings import Settings
 
 
@@ -16,6 +16,6 @@ class ApiSettings(Settings):
     memory: int = Field(256 * 1024 * 1024, ge=1024 * 1024, description="bytes of log held in memory")
     lease: float = Field(LEASE_SECONDS, gt=0, description="seconds of silence after which a writer is dead")
     cancel_grace: float = Field(CANCEL_GRACE_SECONDS, ge=0, description="seconds a job has to stop after a cancel")
-    queue_timeout: float = Field(0, ge=0, description="seconds a deploy may be queued; 0: for ever")
+    queue_timeout: float = Field(QUEUE_TIMEOUT_SECONDS, ge=0, description="seconds a deploy may be queued; 0: for ever")
     job_timeout: int = Field(3600, ge=1, description="seconds a deploy may take")
     log_level: str = Field("info", description="debug, info, warning or error")

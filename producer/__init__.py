@@ -5,7 +5,7 @@ from producer import create_deploy, open_log
 deploy = create_deploy("shop")             # status: queued
 with open_log("shop", deploy) as log:      # status: building
     log.write("Installing dependencies...")
-# "Deploy complete!", status: complete; on an exception "Deploy failed: ...", status: failed
+# "Deploy complete!", status: complete; on an exception "Deploy failed: crashed", status: failed
 """
 
 from typing import TYPE_CHECKING, Any

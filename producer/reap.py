@@ -9,6 +9,7 @@ from producer.status import Status
 
 LEASE_SECONDS = 10.0
 CANCEL_GRACE_SECONDS = 10.0
+QUEUE_TIMEOUT_SECONDS = 3600.0
 SLOW_LOOK_SECONDS = 1.0
 RARE_LOOK_SECONDS = 10.0
 
@@ -36,7 +37,7 @@ class Judge:
         self,
         lease: float = LEASE_SECONDS,
         grace: float = CANCEL_GRACE_SECONDS,
-        queue_timeout: float = 0,
+        queue_timeout: float = QUEUE_TIMEOUT_SECONDS,
     ) -> None:
         self._lease = lease
         self._grace = grace
@@ -62,7 +63,7 @@ class Judge:
             detail = f"the job did not stop within {self._grace:g} s of the cancel"
             return Verdict(Status.CANCELLED, "cancelled", detail)
         if state.deadline is not None and redis_time > state.deadline:
-            return Verdict(Status.FAILED, "time_limit", "the deploy ran past its time limit")
+            return Verdict(Status.FAILED, "timeout", "the deploy ran past its time limit")
         if silent >= self._lease:
             detail = f"its worker has shown no sign of life for {self._lease:g} s"
             return Verdict(Status.FAILED, "worker_lost", detail)

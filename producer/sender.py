@@ -216,5 +216,10 @@ def why(error: BaseException) -> tuple[str, str | None]:
         return "log_store_full", str(error)
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", None
+    return "crashed", in_words(error)
+
+
+def in_words(error: BaseException) -> str:
+    """The kind of error and the first line of what it says."""
     text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__, None
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -174,7 +174,12 @@ class Writer:
             elif isinstance(error, DeployCancelled):
                 self.finish(Status.CANCELLED)
             else:
-                self.finish(Status.FAILED, *why(error))
+                reason, detail = why(error)
+                if reason == "crashed":
+                    # The last line has the reason alone: let the log, too, tell what it was.
+                    line = Line(self._clock(), self._clean(detail) or "", "system", "error", None)
+                    self._sender.items.put(line)
+                self.finish(Status.FAILED, reason, detail)
         except DeployLogError:
             if error is None:
                 raise

@@ -61,7 +61,7 @@ def _play(steps: Scenario, writer: Writer, speed: float) -> str:
     try:
         reason = _write(steps, writer, speed)
     except BaseTimeoutException:
-        writer.finish(Status.FAILED, "time_limit", "the job ran past its time limit")
+        writer.finish(Status.FAILED, "timeout", "the job ran past its time limit")
         return Status.FAILED
     except Interrupted:
         writer.hurry(_HURRY_SECONDS)  # when everything is stopped, Redis may be gone already

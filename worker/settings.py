@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from producer.reap import CANCEL_GRACE_SECONDS, LEASE_SECONDS
+from producer.reap import CANCEL_GRACE_SECONDS, LEASE_SECONDS, QUEUE_TIMEOUT_SECONDS
 from producer.settings import Settings
 
 
@@ -18,5 +18,5 @@ class WorkerSettings(Settings):
     )
     lease: float = Field(LEASE_SECONDS, gt=0, description="seconds of silence after which a writer is dead")
     cancel_grace: float = Field(CANCEL_GRACE_SECONDS, ge=0, description="seconds a job has to stop after a cancel")
-    queue_timeout: float = Field(0, ge=0, description="seconds a deploy may be queued; 0: for ever")
+    queue_timeout: float = Field(QUEUE_TIMEOUT_SECONDS, ge=0, description="seconds a deploy may be queued; 0: for ever")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")

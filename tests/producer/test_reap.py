@@ -17,7 +17,7 @@ QUEUED = State(Status.QUEUED, 1, 1, Proof(), "creator", T0)
 BUILDING = State(Status.BUILDING, 2, 1, Proof(), "creator", T0, writer="w", beat="5")
 
 LOST = Verdict(Status.FAILED, "worker_lost", "its worker has shown no sign of life for 10 s")
-LATE = Verdict(Status.FAILED, "time_limit", "the deploy ran past its time limit")
+LATE = Verdict(Status.FAILED, "timeout", "the deploy ran past its time limit")
 STUCK = Verdict(Status.CANCELLED, "cancelled", "the job did not stop within 5 s of the cancel")
 NO_JOB = Verdict(Status.FAILED, "never_started", "the queue has no job for it")
 WAITED = Verdict(Status.FAILED, "never_started", "no worker took it within 60 s")

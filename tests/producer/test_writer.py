@@ -192,31 +192,35 @@ def test_many_threads_may_write(store: Store, keys: Keys) -> None:
 
 
 def test_an_exception_fails_the_deploy(store: Store, keys: Keys) -> None:
-    """Its type and first line are the reason; it is not swallowed."""
+    """As crashed; its kind and first line are the detail, and a line of the log. It is not swallowed."""
     create(store, keys)
     with pytest.raises(RuntimeError), Writer(store, keys, token="token") as log:
         log.write("a")
         raise RuntimeError("it broke\nin two")
-    reason = "RuntimeError: it broke"
-    assert_ended(store, keys, ["a", f"Deploy failed: {reason}"], Status.FAILED, reason)
+    detail = "RuntimeError: it broke"
+    assert_ended(store, keys, ["a", detail, "Deploy failed: crashed"], Status.FAILED, "crashed")
+    assert state_of(store, keys).detail == detail
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "told"),
     [
-        (KeyboardInterrupt(), "interrupted"),
+        (KeyboardInterrupt(), None),
         (SystemExit(3), "SystemExit: 3"),
         (MemoryError(), "MemoryError"),
         (ValueError("bad \ud800"), "ValueError: bad \ufffd"),
     ],
     ids=repr,
 )
-def test_whatever_ends_the_job_ends_the_deploy(store: Store, keys: Keys, error: BaseException, reason: str) -> None:
-    """No exception leaves it building."""
+def test_whatever_ends_the_job_ends_the_deploy(
+    store: Store, keys: Keys, error: BaseException, told: str | None
+) -> None:
+    """No exception leaves it building. That somebody stopped it is no crash."""
     create(store, keys)
     with pytest.raises(type(error)), Writer(store, keys, token="token"):
         raise error
-    assert_ended(store, keys, [f"Deploy failed: {reason}"], Status.FAILED, reason)
+    reason = "crashed" if told else "interrupted"
+    assert_ended(store, keys, [*([told] if told else []), f"Deploy failed: {reason}"], Status.FAILED, reason)
 
 
 def test_a_deploy_is_finished_once(store: Store, keys: Keys) -> None:

@@ -91,17 +91,17 @@ def test_the_speed_scales_the_time(
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "ending"),
     [
-        (ValueError("boom\nand more"), "ValueError: boom"),
-        (SystemExit(3), "SystemExit: 3"),
-        (MemoryError(), "MemoryError"),
-        (KeyboardInterrupt(), "interrupted"),
+        (ValueError("boom\nand more"), ["ValueError: boom", "Deploy failed: crashed"]),
+        (SystemExit(3), ["SystemExit: 3", "Deploy failed: crashed"]),
+        (MemoryError(), ["MemoryError", "Deploy failed: crashed"]),
+        (KeyboardInterrupt(), ["Deploy failed: interrupted"]),
     ],
     ids=repr,
 )
 def test_a_job_that_breaks_fails_its_deploy(
-    queued: Keys, valkey: str, play: Play, error: BaseException, reason: str
+    queued: Keys, valkey: str, play: Play, error: BaseException, ending: list[str]
 ) -> None:
     """Whatever ends the job, the deploy gets its reason and its end; the queue sees the error too."""
 
@@ -112,7 +112,8 @@ def test_a_job_that_breaks_fails_its_deploy(
     play(scenario)
     with pytest.raises(type(error)):
         run_deploy(queued.app, queued.deploy, speed=0)
-    assert outcome(queued, valkey) == ("failed", reason, ["one", f"Deploy failed: {reason}"])
+    reason = ending[-1].removeprefix("Deploy failed: ")
+    assert outcome(queued, valkey) == ("failed", reason, ["one", *ending])
 
 
 def test_the_time_limit_of_the_queue_fails_the_deploy(queued: Keys, valkey: str, play: Play) -> None:
@@ -124,7 +125,7 @@ def test_the_time_limit_of_the_queue_fails_the_deploy(queued: Keys, valkey: str,
 
     play(scenario)
     assert run_deploy(queued.app, queued.deploy) == "failed"
-    assert outcome(queued, valkey) == ("failed", "time_limit", ["one", "Deploy failed: time_limit"])
+    assert outcome(queued, valkey) == ("failed", "timeout", ["one", "Deploy failed: timeout"])
 
 
 def test_a_signal_to_stop_ends_the_deploy_as_interrupted(queued: Keys, valkey: str, play: Play) -> None:

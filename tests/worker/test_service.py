@@ -218,7 +218,7 @@ def test_a_deploy_that_runs_past_its_time_limit_fails(deploys: Deploys) -> None:
     keys = deploys.add(timeout=1, speed=SLOW)
     with working(deploys):
         await_end(deploys, keys, 8)
-    assert outcome(keys, deploys.url)[:2] == ("failed", "time_limit")
+    assert outcome(keys, deploys.url)[:2] == ("failed", "timeout")
 
 
 @pytest.mark.parametrize("variable", ["DEPLOYTAIL_REDIS_URL", "DEPLOYTAIL_QUEUE_URL"])
