@@ -7,17 +7,17 @@ from api.app import create_app
 from api.server import serve
 from api.settings import ApiSettings
 from producer.connect import redis_url, shown
-from producer.errors import InvalidAddress
+from producer.errors import InvalidAddress, NoAddress
 
 
 def main() -> int:
-    """Serve until a signal comes; 2 for wrong usage, 69 where the address to listen on is taken."""
+    """Serve until a signal comes; 2 for wrong usage, 69 where no Redis is named, or the address is taken."""
     settings = ApiSettings.from_command_line("python -m api")
     try:
         app = create_app(settings)
-    except InvalidAddress as error:
+    except (InvalidAddress, NoAddress) as error:
         print(f"deploytail: {error}", file=sys.stderr)
-        return 69
+        return 2 if isinstance(error, InvalidAddress) else 69
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

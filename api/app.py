@@ -31,7 +31,7 @@ _STORE_CONNECTIONS = 16
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """The service with these settings, by default those of the environment.
 
-    Raises InvalidAddress where no Redis is named.
+    Raises InvalidAddress, and NoAddress where no Redis is named.
     """
     settings = settings or ApiSettings()
     url = redis_url(settings.redis_url)

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -15,6 +15,7 @@ _SILENCE_SECONDS = 45.0  # three heartbeats
 _CONNECT_SECONDS = 5.0
 _PATIENCE_SECONDS = 120.0
 _STOOD_SECONDS = 1.0
+_TELL_SECONDS = 1.0  # most breaks are mended before anybody would notice
 
 
 class ServiceAway(Exception):
@@ -38,11 +39,17 @@ class Message(NamedTuple):
 
 
 class Client:
-    """Talks to the service at `url`. `patience` is for how many seconds a stream that broke is tried again."""
+    """Talks to the service at `url`. `patience` is for how many seconds a stream that broke is tried again.
 
-    def __init__(self, url: str, patience: float = _PATIENCE_SECONDS) -> None:
+    `tell` is told, in words for a person, that a stream is broken, and that it is back.
+    """
+
+    def __init__(
+        self, url: str, patience: float = _PATIENCE_SECONDS, tell: Callable[[str], None] | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self._patience = patience
+        self._tell = tell or (lambda _: None)
         timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         self._http = httpx2.Client(base_url=self.url, timeout=timeout)
 
@@ -77,16 +84,13 @@ class Client:
         given = {"speed": speed, "max_idle": max_idle}
         parameters = {name: value for name, value in given.items() if value is not None}
         last, retry_ms = "", 2_000
-        broken_at: float | None = None
+        breaks = _Breaks(self._patience, self._tell)
         while True:
-            connected_at: float | None = None
-            heard = False
             try:
                 for event in self._events(path, parameters, last):
+                    breaks.heard(event is not None)
                     if event is None:
-                        connected_at = time.monotonic()
                         continue
-                    heard = True
                     last = event.id or last
                     retry_ms = event.retry or retry_ms
                     yield _message(event)
@@ -96,14 +100,8 @@ class Client:
             except _Nothing:
                 return
             except (ServiceAway, httpx2.HTTPError) as error:
-                if broken_at is None and connected_at is None:
-                    raise self._away(error) from error
                 trouble = error
-            now = time.monotonic()
-            # Only a connection that told something, or stood for a while, is a sign that the service is well.
-            stood = connected_at is not None and now - connected_at > _STOOD_SECONDS
-            broken_at = now if heard or stood or broken_at is None else broken_at
-            if now - broken_at > self._patience:
+            if not breaks.broke():
                 raise self._away(trouble) from trouble
             time.sleep(retry_ms / 1000 * random.uniform(0.5, 1.0))
 
@@ -129,6 +127,40 @@ class Client:
         if isinstance(error, ServiceAway):
             return error
         return ServiceAway(f"no deploytail service answers at {self.url} ({error})")
+
+
+class _Breaks:
+    """For how long a stream has been broken, and what is said of it."""
+
+    def __init__(self, patience: float, tell: Callable[[str], None]) -> None:
+        self._patience = patience
+        self._tell = tell
+        self._connected_at: float | None = None
+        self._broken_at: float | None = None
+        self._event = False
+        self._told = False
+
+    def heard(self, event: bool) -> None:
+        """The connection stands; `event`: it has brought an event."""
+        self._connected_at = self._connected_at or time.monotonic()
+        self._event = self._event or event
+        if self._told:
+            self._told = False
+            self._tell("connected again")
+
+    def broke(self) -> bool:
+        """The connection is gone, or there was none; whether to try again."""
+        now, connected_at = time.monotonic(), self._connected_at
+        if connected_at is None and self._broken_at is None:
+            return False  # it has never stood
+        # Only a connection that brought something, or stood for a while, is a sign that the service is well.
+        well = self._event or (connected_at is not None and now - connected_at > _STOOD_SECONDS)
+        self._broken_at = now if well or self._broken_at is None else self._broken_at
+        self._connected_at, self._event = None, False
+        if not self._told and now - self._broken_at > _TELL_SECONDS:
+            self._told = True
+            self._tell("connection lost, trying again...")
+        return now - self._broken_at <= self._patience
 
 
 class _Nothing(Exception):

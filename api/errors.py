@@ -68,9 +68,9 @@ def response(
 
 def not_found(path: dict[str, Any]) -> JSONResponse:
     """No such deploy, seen from outside the same as one that is not yours."""
-    deploy = str(path.get("deploy_id", ""))
+    app, deploy = str(path.get("app_id", "")), str(path.get("deploy_id", ""))
     details = {"resource": "deploy", "id": deploy}
-    return response(404, f"Deploy {deploy!r} was not found", details=details)
+    return response(404, f"no deploy {deploy!r} of app {app!r}", details=details)
 
 
 def install(app: FastAPI) -> None:

@@ -11,7 +11,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from producer.errors import InvalidAddress, StoreAway
+from producer.errors import InvalidAddress, NoAddress, StoreAway
 from producer.home import find_running
 
 CONNECT_SECONDS = 2.0
@@ -22,13 +22,13 @@ _POOL_SECONDS = 10
 def redis_url(given: str | None = None) -> str:
     """The address to use: the given one, `DEPLOYTAIL_REDIS_URL`, or that of a running `deploytail up`.
 
-    Raises InvalidAddress where there is none.
+    Raises NoAddress where there is none.
     """
     if url := given or os.environ.get("DEPLOYTAIL_REDIS_URL"):
         return url
     if running := find_running():
         return running.redis_url
-    raise InvalidAddress(
+    raise NoAddress(
         "no Redis: start one with 'deploytail up', or set DEPLOYTAIL_REDIS_URL, say to redis://localhost:6379/0"
     )
 

@@ -10,7 +10,11 @@ class InvalidId(DeployLogError, ValueError):
 
 
 class InvalidAddress(DeployLogError, ValueError):
-    """A Redis address that cannot be used, or none at all where one is needed."""
+    """A Redis address that cannot be used."""
+
+
+class NoAddress(DeployLogError):
+    """No Redis is named, and no `deploytail up` runs."""
 
 
 class DeployExists(DeployLogError):

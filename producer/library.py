@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from producer import calls
 from producer.connect import connect, redis_url
@@ -31,18 +32,23 @@ def create_deploy(
     deploy: str | None = None,
     *,
     url: str | None = None,
+    job: str | None = None,
     request: Request | None = None,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> str:
     """Create a queued deploy of `app`; return its id, a random one unless given.
 
-    `url` is the address of Redis, by default `DEPLOYTAIL_REDIS_URL` or a running `deploytail up`.
+    `job` is the id of the RQ job that will run it: with it a deploy whose job is lost, or breaks before it opens the
+    log, is ended within seconds; without it only after the queue limit. `url` is the address of Redis, by default
+    `DEPLOYTAIL_REDIS_URL` or that of a running `deploytail up`.
     Raises InvalidId, DeployExists, StoreAway.
     """
     deploy = new_id() if deploy is None else deploy
     keys = Keys(app, deploy)
     with connect(redis_url(url)) as client:
-        procedure = create(keys, new_token(), time.time(), request or Request(), limits)
+        request = request or Request()
+        request = replace(request, job=job or request.job)
+        procedure = create(keys, new_token(), time.time(), request, limits)
         Store(client).run(procedure)
     return deploy
 

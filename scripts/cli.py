@@ -1,11 +1,14 @@
 """The command line. Each command is thin: it parses, finds the addresses, and calls the module that does the work."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from scripts.program import NAME
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -42,16 +45,43 @@ Redis = Annotated[
         help="Address of Redis; by default the one that 'deploytail up' runs.",
     ),
 ]
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number to reckon with")
+    return value
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 EXIT_USAGE = 2
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"deploytail {version('deploytail')}")
+        raise typer.Exit
+
+
+@app.callback()
+def deploytail(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Streams the log of a deploy while it runs, and replays it when it is over."""
 
 
 @app.command()
 def up(
     redis: Redis = None,
     host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Its port; by default 8400, or a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Its port; by default 8400, or a free one.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Deploys that run at the same time.")] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what the parts log.")] = False,
 ) -> None:
@@ -77,11 +107,13 @@ def enqueue(
     message: Annotated[str | None, typer.Option("--message", "-m", help="What the deploy is about.")] = None,
     scenario: Annotated[str, typer.Option(help="What the simulator plays: succeeds or fails.")] = "succeeds",
     seed: Annotated[int, typer.Option(help="The same seed gives the same lines and delays.")] = 0,
-    speed: Annotated[float, typer.Option(help="How many times faster; 0 waits for nothing.")] = 1.0,
+    speed: Annotated[float, typer.Option(callback=_finite, help="How many times faster; 0 waits for nothing.")] = 1.0,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it, as 'watch' does.")] = False,
     api: Api = None,
 ) -> None:
     """Queue a fake deploy of APP and print its id."""
+    if deploy_id is not None:
+        _id(deploy_id)
     simulate = {"scenario": scenario, "seed": seed, "speed": speed}
     body = {"environment": environment, "message": message, "deploy_id": deploy_id, "simulate": simulate}
     with _client(api) as client:
@@ -102,8 +134,10 @@ def watch(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
 def replay(
     app_id: App,
     deploy_id: Deploy,
-    speed: Annotated[float, typer.Option(help="How many times faster than it was recorded.")] = 1.0,
-    max_idle: Annotated[float | None, typer.Option(help="The longest pause, in seconds.")] = None,
+    speed: Annotated[float, typer.Option(callback=_finite, help="How many times faster than it was recorded.")] = 1.0,
+    max_idle: Annotated[
+        float | None, typer.Option(callback=_finite, min=0, help="The longest pause, in seconds.")
+    ] = None,
     api: Api = None,
 ) -> None:
     """Play a finished deploy at its own pace."""
@@ -197,16 +231,19 @@ def _show(client: "Client", app_id: str, deploy_id: str, until: int | None = Non
 def _client(url: str | None) -> Iterator["Client"]:
     from api.client import Client
     from producer.home import find_running
+    from scripts.watch import note
 
     if url is None:
         running = find_running()
         if running is None:
             _fail(
-                "no API: start one with 'deploytail up', or give --api URL or DEPLOYTAIL_API_URL",
+                f"no API: start one with '{NAME} up', or give --api URL or DEPLOYTAIL_API_URL",
                 _exit_away(),
             )
         url = running.api_url
-    with _errors(), Client(url) as client:
+    if not url.startswith(("http://", "https://")):
+        _fail(f"{url} is not the address of an API: write http://host:port", EXIT_USAGE)
+    with _errors(), Client(url, tell=note) as client:
         yield client
 
 
@@ -214,12 +251,12 @@ def _client(url: str | None) -> Iterator["Client"]:
 def _errors(*more: type[Exception]) -> Iterator[None]:
     """What can go wrong on the way, as one sentence and an exit status."""
     from api.client import Refused, ServiceAway
-    from producer.errors import DeployLogError, InvalidAddress, StoreAway, StoreFull, StoreRefused
+    from producer.errors import DeployLogError, NoAddress, StoreAway, StoreFull, StoreRefused
 
     usage: tuple[type[Exception], ...] = (Refused, DeployLogError, *more)
     try:
         yield
-    except (ServiceAway, StoreAway, StoreFull, StoreRefused, InvalidAddress) as error:
+    except (ServiceAway, StoreAway, StoreFull, StoreRefused, NoAddress) as error:
         _fail(str(error), _exit_away())
     except usage as error:
         _fail(str(error), EXIT_USAGE)

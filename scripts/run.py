@@ -19,6 +19,7 @@ from producer.mask import Mask
 from producer.status import Status
 from producer.writer import Writer
 from scripts.command import Command, why
+from scripts.program import NAME
 from scripts.watch import EXIT, EXIT_AWAY, EXIT_INTERRUPTED
 
 UNFINISHED_SECONDS = 1.0
@@ -57,24 +58,27 @@ def run_as_deploy(
         message=hide(message or shlex.join(command)), source="run", queued_by=_user(), start_within=_START_SECONDS
     )
     deploy = create_deploy(app, deploy_id, url=redis_url, request=request)
-    print(f"deploy {deploy}: deploytail watch {app} {deploy}", file=sys.stderr)
+    print(f"deploy {deploy}: {NAME} watch {app} {deploy}", file=sys.stderr)
     try:
         with open_log(app, deploy, url=redis_url, secrets=secrets, cancel_raises=False) as log:
-            status = run(command, log, hide, tty=tty)
+            status, reason = run(command, log, hide, tty=tty)
             ended = log.ended
     except (Finished, Fenced):
         # Ended from outside: by a cancel whose grace was over, or because this process was taken for dead.
-        ended = read_log(app, deploy, url=redis_url).state.status
+        state = read_log(app, deploy, url=redis_url).state
+        ended, reason = state.status, state.error
         status = EXIT.get(ended, EXIT_AWAY)
     except OSError as error:
         print(f"deploytail: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
-        ended, status = Status.FAILED, EXIT[Status.FAILED]
-    print(f"deploy {deploy}: {ended}", file=sys.stderr)
+        ended, status, reason = Status.FAILED, EXIT[Status.FAILED], "crashed"
+    print(f"deploy {deploy}: {ended}{f' ({reason})' if reason else ''}", file=sys.stderr)
     return status
 
 
-def run(command: Sequence[str], writer: Writer, hide: Mask, *, tty: bool) -> int:
-    """Run the command and write its output to `writer`, and to our stdout; return the exit status of the design.
+def run(command: Sequence[str], writer: Writer, hide: Mask, *, tty: bool) -> tuple[int, str | None]:
+    """Run the command and write its output to `writer`, and to our stdout.
+
+    Returns the exit status of the design, and why the deploy failed.
 
     The deploy ends as the command does; Ctrl-C, or a cancel, ends both: open `writer` with `cancel_raises` off, so that
     what the command says while it stops is still logged. Raises OSError where the command cannot be started, and what
@@ -92,12 +96,13 @@ def run(command: Sequence[str], writer: Writer, hide: Mask, *, tty: bool) -> int
         child.close()
     if stop.asked:
         writer.finish(Status.CANCELLED)
-        return EXIT[Status.CANCELLED] if stop.by_cancel else EXIT_INTERRUPTED
+        return EXIT[Status.CANCELLED] if stop.by_cancel else EXIT_INTERRUPTED, None
     if status:
-        writer.finish(Status.FAILED, why(status))
-        return EXIT[Status.FAILED]
+        reason = why(status)
+        writer.finish(Status.FAILED, reason)
+        return EXIT[Status.FAILED], reason
     writer.finish(Status.COMPLETE)
-    return EXIT[Status.COMPLETE]
+    return EXIT[Status.COMPLETE], None
 
 
 class _Stop:

@@ -1,6 +1,7 @@
 """Everything that a deploytail needs, as processes of this one: Valkey, worker and API."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -102,16 +103,27 @@ def _start(command: list[str], environment: dict[str, str], stdout: int | None =
 
 
 def _start_api(environment: dict[str, str], host: str, port: int | None) -> tuple["subprocess.Popen[bytes]", str]:
-    usual = int(environment.get("DEPLOYTAIL_PORT", "8400"))
-    for wanted in (usual, 0) if port is None else (port,):
-        command = [sys.executable, "-m", "api", "--host", host, "--port", str(wanted)]
-        process = _start(command, environment, subprocess.PIPE)
-        words = process.stdout.readline().decode().split() if process.stdout else []
-        url = next((word.rstrip(",") for word in words if word.startswith("http")), None)
-        if url is not None:
-            return process, url
+    if port is None:
+        usual = int(environment.get("DEPLOYTAIL_PORT", "8400"))
+        port = usual if _is_free(host, usual) else 0
+    command = [sys.executable, "-m", "api", "--host", host, "--port", str(port)]
+    process = _start(command, environment, subprocess.PIPE)
+    words = process.stdout.readline().decode().split() if process.stdout else []
+    url = next((word.rstrip(",") for word in words if word.startswith("http")), None)
+    if url is None:
         process.wait()
-    raise StackError(f"the API does not start on {host}:{port}: is the port taken?")
+        raise StackError("the API does not start")  # it has said why
+    return process, url
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def _await_ready(stack: Stack) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scripts.program import NAME
 from scripts.terminal import safe
 
 _PIPE_WIDTH = 10_000
@@ -24,7 +25,7 @@ def print_json(found: Any) -> None:
 def deploy_table(app: str, deploys: list[dict[str, Any]]) -> None:
     """A row a deploy."""
     if not deploys:
-        print(f"no deploys of {app}: queue one with 'deploytail enqueue {app}'")
+        print(f"no deploys of {app}: queue one with '{NAME} enqueue {app}'")
         return
     rows = [
         (

@@ -4,10 +4,13 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from api.client import Client, Refused, ServiceAway
 from scripts.embedded import EmbeddedError
+from scripts.program import NAME
 from scripts.stack import StackError, stack
 from scripts.watch import EXIT_AWAY, EXIT_INTERRUPTED, show
 
@@ -22,12 +25,12 @@ def tour() -> int:
         os.environ["DEPLOYTAIL_HOME"] = folder
         try:
             _title("Starting Valkey, a worker and the API")
-            with stack(port=0, workers=1, say=print) as running, Client(running.api_url) as client:
+            with stack(port=0, workers=1, say=print) as running, Client(running.api_url) as client, _said():
                 return _show_both(client)
         except KeyboardInterrupt:
-            print("\ninterrupted: everything is stopped", file=sys.stderr)
+            print("interrupted: everything is stopped", file=sys.stderr)
             return EXIT_INTERRUPTED
-        except (StackError, EmbeddedError, ServiceAway, Refused) as error:
+        except (StackError, EmbeddedError, ServiceAway, Refused, OSError) as error:
             print(f"deploytail: {error}", file=sys.stderr)
             return EXIT_AWAY
 
@@ -45,10 +48,10 @@ def _show_both(client: Client) -> int:
         "A job was queued in Valkey; an RQ worker ran it and appended each line to a capped list and published it.\n"
         "The API sent the cached lines first, then followed live; both times the log was proven whole.\n"
         "\nWhere to go next\n"
-        "  ./scripts/deploytail up                     run it yourself; then, in another terminal:\n"
-        f"  ./scripts/deploytail enqueue {APP} --watch   a fake deploy\n"
-        f"  ./scripts/deploytail run {APP} -- make test  a real command as a deploy\n"
-        "  ./scripts/deploytail --help                 everything else"
+        f"  {NAME} up                     run it yourself; then, in another terminal:\n"
+        f"  {NAME} enqueue {APP} --watch   a fake deploy\n"
+        f"  {NAME} run {APP} -- make test  a real command as a deploy\n"
+        f"  {NAME} --help                 everything else"
     )
     return live or replayed
 
@@ -59,3 +62,13 @@ def _title(text: str) -> None:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Stopping takes its time: say at once that the interrupt was heard."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nStopping...", file=sys.stderr, flush=True)
+        raise

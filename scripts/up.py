@@ -6,8 +6,9 @@ import threading
 from types import FrameType
 
 from scripts.embedded import EmbeddedError
+from scripts.program import NAME
 from scripts.stack import StackError, stack
-from scripts.watch import EXIT_AWAY
+from scripts.watch import EXIT_AWAY, EXIT_USAGE
 
 _LOOK_SECONDS = 0.5
 
@@ -25,15 +26,15 @@ def up(*, redis_url: str | None, host: str, port: int | None, workers: int, verb
         signal.signal(number, asked)
     try:
         with stack(redis_url=redis_url, host=host, port=port, workers=workers, verbose=verbose, say=_say) as running:
-            _say("\nReady. In another terminal:   deploytail enqueue shop --watch")
+            _say(f"\nReady. In another terminal:   {NAME} enqueue shop --watch")
             _say("Ctrl-C stops everything.")
             while not stop.wait(_LOOK_SECONDS):
                 if name := running.dead():
-                    raise StackError(f"the {name} has stopped: 'deploytail up --verbose' shows why")
+                    raise StackError(f"the {name} has stopped: '{NAME} up --verbose' shows why")
             _say("\nStopping...")
-    except (StackError, EmbeddedError) as error:
+    except (StackError, EmbeddedError, OSError) as error:
         print(f"deploytail: {error}", file=sys.stderr)
-        return 1 if isinstance(error, StackError) and error.already else EXIT_AWAY
+        return EXIT_USAGE if isinstance(error, StackError) and error.already else EXIT_AWAY
     return 0
 
 

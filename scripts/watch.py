@@ -10,9 +10,15 @@ from producer.status import Status
 from scripts.terminal import one_line, safe
 
 EXIT = {Status.COMPLETE: 0, Status.FAILED: 1, Status.CANCELLED: 3}
+EXIT_USAGE = 2
 EXIT_NOT_WHOLE = 4
 EXIT_AWAY = 69
 EXIT_INTERRUPTED = 130
+
+
+def note(text: str) -> None:
+    """Say something that is not the log."""
+    _Screen().note(text)
 
 
 def show(messages: Iterable[Message], until: int | None = None) -> int:

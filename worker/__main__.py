@@ -5,7 +5,7 @@ import os
 import sys
 
 from producer.connect import check_answers, redis_url
-from producer.errors import InvalidAddress, StoreAway
+from producer.errors import InvalidAddress, NoAddress, StoreAway
 from worker.service import run
 from worker.settings import WorkerSettings
 
@@ -17,9 +17,9 @@ def main() -> int:
         url = redis_url(settings.redis_url)
         for address in dict.fromkeys((url, settings.queue_url or url)):
             check_answers(address)
-    except (InvalidAddress, StoreAway) as error:
+    except (InvalidAddress, NoAddress, StoreAway) as error:
         print(f"deploytail: {error}", file=sys.stderr)
-        return 69
+        return 2 if isinstance(error, InvalidAddress) else 69
     # The jobs, in processes of their own, find the logs by the environment.
     os.environ["DEPLOYTAIL_REDIS_URL"] = url
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")

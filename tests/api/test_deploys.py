@@ -45,7 +45,7 @@ def error(status: int, kind: str, message: str, code: str | None = None) -> dict
 
 def unknown(keys: Keys) -> dict[str, Any]:
     """The error for a deploy that nobody created."""
-    found = error(404, "NotFoundError", f"Deploy '{keys.deploy}' was not found")
+    found = error(404, "NotFoundError", f"no deploy '{keys.deploy}' of app '{keys.app}'")
     found["error"]["details"] = {"resource": "deploy", "id": keys.deploy}
     return found
 

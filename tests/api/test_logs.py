@@ -160,7 +160,7 @@ def test_an_unknown_deploy_has_the_documented_404(api: Service, keys: Keys) -> N
             "success": False,
             "status": 404,
             "error": {
-                "message": f"Deploy '{keys.deploy}' was not found",
+                "message": f"no deploy '{keys.deploy}' of app '{keys.app}'",
                 "type": "NotFoundError",
                 "code": None,
                 "details": {"resource": "deploy", "id": keys.deploy},

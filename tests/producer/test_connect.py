@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer.connect import check_answers, connect, connect_async, redis_url, shown
-from producer.errors import InvalidAddress, StoreAway
+from producer.errors import InvalidAddress, NoAddress, StoreAway
 from producer.home import Running, note_running, owned_home
 from tests.producer.support import Valkey
 
@@ -126,7 +126,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("nowhere")
 def test_without_an_address_one_sentence_says_what_to_do() -> None:
     """Start one, or name one."""
-    with pytest.raises(InvalidAddress) as caught:
+    with pytest.raises(NoAddress) as caught:
         redis_url()
     assert str(caught.value) == (
         "no Redis: start one with 'deploytail up', or set DEPLOYTAIL_REDIS_URL, say to redis://localhost:6379/0"

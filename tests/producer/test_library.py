@@ -11,7 +11,7 @@ import producer
 from producer import create_deploy, new_id, open_log, read_log
 from producer.connect import connect
 from producer.deploys import Limits, Request
-from producer.errors import AlreadyClaimed, DeployExists, Finished, InvalidAddress, InvalidId, StoreAway, UnknownDeploy
+from producer.errors import AlreadyClaimed, DeployExists, Finished, InvalidId, NoAddress, StoreAway, UnknownDeploy
 from producer.event import decode
 from producer.keys import Keys, check_id
 from producer.library import new_token
@@ -112,7 +112,7 @@ def test_redis_away_and_no_redis_are_errors(monkeypatch: pytest.MonkeyPatch, tmp
         create_deploy("shop", url="redis://127.0.0.1:1")
     monkeypatch.delenv("DEPLOYTAIL_REDIS_URL")
     monkeypatch.setenv("DEPLOYTAIL_HOME", str(tmp_path))
-    with pytest.raises(InvalidAddress):
+    with pytest.raises(NoAddress):
         create_deploy("shop")
 
 

@@ -51,7 +51,7 @@ def test_the_other_commands_find_what_is_up(own: dict[str, str]) -> None:
         ended = finish(process)
     assert (queued.status, queued.out.splitlines()[-1]) == (0, "Deploy complete!")
     assert (ran.status, [row.split()[1] for row in listed.out.splitlines()[1:]]) == (0, ["complete", "complete"])
-    assert (again.status, again.out) == (1, "")
+    assert (again.status, again.out) == (2, "")
     assert re.fullmatch(r"deploytail: deploytail is up already \(process \d+, http://127\.0\.0\.1:\d+\)\n", again.err)
     assert (ended.status, ended.err) == (0, "")
     assert not alive(started)
@@ -66,7 +66,7 @@ def test_of_two_that_start_together_one_is_refused(own: dict[str, str]) -> None:
         first.send_signal(signal.SIGINT)
         assert finish(first).status == 0
         refused = finish(second)
-    assert refused.status == 1
+    assert refused.status == 2
     assert "up already" in refused.err
 
 
