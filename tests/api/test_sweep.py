@@ -11,10 +11,12 @@ from redis.exceptions import ResponseError
 
 from api import sweep
 from api.errors import QueueAway
+from producer import calls
 from producer.errors import StoreAway
 from producer.keys import Keys
 from producer.library import new_token
 from producer.reap import Judge
+from producer.status import Status
 from producer.store import Store
 from tests.api.support import Deploy, Service, serving, until
 
@@ -177,8 +179,8 @@ async def test_a_queued_deploy_whose_job_is_lost_never_started(
         await waiting.leave()
 
 
-async def test_a_queue_that_is_away_costs_no_log_its_check(valkey: str, store: Store, keys: Keys) -> None:
-    """The queue may have a Redis of its own: while that is down, lost messages and dead writers are still found."""
+async def test_a_queue_that_is_away_costs_no_log_its_check(valkey: str, store: Store, keys: Keys, clock: Clock) -> None:
+    """The queue may have a Redis of its own: while that is down, lost messages are still found, and no job is lost."""
     other = Keys(keys.app, f"{keys.deploy}-2")
     deploy = Deploy(store, keys)
     Deploy(store, other, building=False, job="job-1")
@@ -190,9 +192,12 @@ async def test_a_queue_that_is_away_costs_no_log_its_check(valkey: str, store: S
         watch, waiting = service.watch(keys), service.watch(other)
         await settled(service)
         deploy.writing_unheard().finish()
-        with suppress(QueueAway):
-            await check(service, Judge(), lost_jobs)
+        judge = Judge(lease=10)
+        await check(service, judge, lost_jobs)
         assert await watch.read() == [*QUEUED_BUILDING, "3", "4:complete", "done"]
+        clock.now += 10
+        await check(service, judge, lost_jobs)
+        assert store.run(calls.snapshot(other)).state.status is Status.QUEUED
         await waiting.leave()
 
 
