@@ -221,12 +221,12 @@ def test_watch_survives_cuts_and_proves_the_log(
 
 @pytest.mark.parametrize(
     ("words", "least", "most"),
-    [(["--speed", "20"], 0.2, 3.9), (["--max-idle", "0.1"], 0.2, 3.9), (["--speed", "1e6"], 0.0, 3.9)],
+    [(["--speed", "200"], 0.2, 39), (["--max-idle", "0.1"], 0.2, 39), (["--speed", "1e6"], 0.0, 39)],
 )
 def test_replay_plays_at_the_pace_that_is_asked_for(
     online: dict[str, str], valkey: str, keys: Keys, words: list[str], least: float, most: float
 ) -> None:
-    """A log of four seconds takes that long, divided by the speed, or as long as its shortened pauses."""
+    """A log of forty seconds takes that long, divided by the speed, or as long as its shortened pauses."""
     create_deploy(keys.app, keys.deploy, url=valkey)
     now = [1_700_000_000.0]
     with (
@@ -235,7 +235,7 @@ def test_replay_plays_at_the_pace_that_is_asked_for(
     ):
         for line in ("one", "two", "three"):
             log.write(line)
-            now[0] += 2.0 if line != "three" else 0.0
+            now[0] += 20.0 if line != "three" else 0.0
     start = time.monotonic()
     ended = deploytail(online, "replay", keys.app, keys.deploy, *words)
     took = time.monotonic() - start
