@@ -29,14 +29,17 @@ def main() -> int:
         for mutant in mutants:
             print(f"{mutant.name}: {mutant.fault}")
         return 0
-    return asyncio.run(_try(mutants))
+    try:
+        return asyncio.run(_try(mutants))
+    except KeyboardInterrupt:
+        return 130
 
 
 async def _try(mutants: list[Mutant]) -> int:
     began = time.monotonic()
     room = asyncio.Semaphore(_AT_ONCE)
     width = max(len(mutant.name) for mutant in mutants)
-    print(f"{'MUTANT':{width}}  SECONDS  CAUGHT BY")
+    print(f"{'MUTANT':{width}}  SECONDS  CAUGHT BY", flush=True)
 
     async def attempt(mutant: Mutant | None) -> bool:
         tests = mutant.caught_by if mutant else tuple(dict.fromkeys(test for m in mutants for test in m.caught_by))
