@@ -20,7 +20,7 @@ from producer.library import create_deploy, new_token
 from producer.library import read_log as read_stored
 from producer.store import Store
 from producer.writer import GIVE_UP_SECONDS, Writer
-from tests.helpers import Log, Service, assert_whole, read_log, wait_until
+from tests.helpers import WAIT_SECONDS, Log, Service, assert_whole, read_log, wait_until
 
 Event = tuple[str, str, str]
 
@@ -91,11 +91,10 @@ class Watchers:
             self._open.append((keys, log, found))
             wait_until(lambda log=log, found=found: log.events or found.done())  # type: ignore[misc]
 
-    def caught_up(self, keys: Keys, line: str) -> None:
+    def caught_up(self, keys: Keys, line: str, seconds: float = WAIT_SECONDS) -> None:
         """Wait until each watcher of the deploy has this line."""
-        for of, log, found in self._open:
-            if of == keys:
-                wait_until(lambda log=log, found=found: line in log.lines or found.done())  # type: ignore[misc]
+        logs = [(log, found) for of, log, found in self._open if of == keys]
+        wait_until(lambda: all(line in log.lines or found.done() for log, found in logs), seconds)
 
     def logs(self, seconds: float = 20) -> list[tuple[Keys, Log]]:
         """What each got, once its stream was closed by the server. Fails where one is not within so many seconds."""
