@@ -13,7 +13,7 @@ from scripts.soak_watchers import Watcher, Wrong, vanish
 _PLAIN = ("plain", "plain", "plain", "hopping", "hopping", "proxied")
 _ROUGH = ("slow", "stalling", "vanishing", "hammering", "trickling")
 _NEW_AT_ONCE = 2
-_VANISHING_AT_ONCE = 15
+_VANISHING_PER_SECOND = 30
 
 
 class Crowd:
@@ -50,20 +50,18 @@ class Crowd:
             await asyncio.sleep(0.05)
 
     async def storm(self) -> None:
-        """Have some come and vanish, twice a second, until the run stops."""
+        """Have some come and vanish, many a second, until the run stops."""
         rng = self._rng
         while not self._course.stopping:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(rng.uniform(0, 2 / _VANISHING_PER_SECOND))
             deploys = self._watchable()
             if self._course.calm() or not deploys:
                 continue
-            for _ in range(_VANISHING_AT_ONCE):
-                self._ledger.manners["vanished at once"] += 1
-                replica, keys = rng.choice(self._parts.replicas), rng.choice(deploys).keys
-                seconds = rng.choice((0.0, 0.01, 0.2))
-                task = asyncio.ensure_future(vanish(replica, keys, seconds))
-                self._vanishing.add(task)
-                task.add_done_callback(self._vanishing.discard)
+            self._ledger.manners["vanished at once"] += 1
+            seconds = rng.choice((0.0, 0.01, 0.2))
+            task = asyncio.ensure_future(vanish(rng.choice(self._parts.replicas), rng.choice(deploys).keys, seconds))
+            self._vanishing.add(task)
+            task.add_done_callback(self._vanishing.discard)
 
     async def close(self) -> None:
         """Send everybody away."""

@@ -10,7 +10,7 @@ from typing import Any
 from api.verify import Verifier
 from producer.event import decode
 from producer.keys import Keys
-from producer.state import Snapshot
+from producer.state import Snapshot, State
 from producer.status import Status
 
 FIRST_LINE_SEQ = 3  # after `queued` and `building`
@@ -36,13 +36,13 @@ class Deploy:
         self.acknowledged = 0
         self.cancel_asked = False
         self.over = asyncio.Event()
-        self.final: Snapshot | None = None
+        self.final: State | None = None
         self.stored: dict[int, int] = {}
 
     def end(self, final: Snapshot) -> list[str]:
         """It has ended, with this as its log; what is wrong with that."""
         state = final.state
-        self.final = final
+        self.final = state
         wrong = []
         for seq, data in enumerate(final.events, state.first_seq):
             self.stored[seq] = hash(data)
@@ -58,7 +58,7 @@ class Deploy:
         if state.status is Status.COMPLETE and not self.own and state.proof.lines != len(self.lines) + 1:
             wrong.append(f"it is complete with {state.proof.lines} lines, not {len(self.lines) + 1}")
         if self.own:
-            wrong += self._judge_own(final)
+            wrong += self._judge_own(state)
         self.over.set()
         return wrong
 
@@ -71,8 +71,7 @@ class Deploy:
         # The last line is not the job's, nor is the one before it where that tells how the job has crashed.
         return line == written or seq == last - 1 or (self.crashes and seq == last - 2)
 
-    def _judge_own(self, final: Snapshot) -> list[str]:
-        state = final.state
+    def _judge_own(self, state: State) -> list[str]:
         right = {Status.FAILED if self.crashes else Status.COMPLETE} | (
             {Status.CANCELLED} if self.cancel_asked else set()
         )
@@ -145,7 +144,7 @@ class Record:
         final = self.deploy.final
         if final is None:
             return wrong
-        first = final.state.first_seq
+        first = final.first_seq
         taken_back = any(reason == "lost" for _, _, reason in self.gaps)
         for seq, fingerprint in self.seen:
             if not taken_back and self.deploy.stored.get(seq, fingerprint) != fingerprint:
@@ -153,10 +152,10 @@ class Record:
         for start, to, reason in self.gaps:
             if reason != "lost" and to is not None and to >= first:
                 wrong.append(f"a gap says that {start} to {to} are {reason}, but {first} and on are stored")
-        if not taken_back and self.seen and max(self.seen)[0] > final.state.seq:
-            wrong.append(f"event {max(self.seen)[0]} came, but the log ends with {final.state.seq}")
-        if self.done and self.verifier.status is not final.state.status:
-            wrong.append(f"it was told that the deploy ended as {self.verifier.status}, not as {final.state.status}")
+        if not taken_back and self.seen and max(self.seen)[0] > final.seq:
+            wrong.append(f"event {max(self.seen)[0]} came, but the log ends with {final.seq}")
+        if self.done and self.verifier.status is not final.status:
+            wrong.append(f"it was told that the deploy ended as {self.verifier.status}, not as {final.status}")
         return wrong
 
 
