@@ -41,9 +41,11 @@ class Soak:
     """One run on running parts; what comes of it is in `ledger`."""
 
     def __init__(self, running: Parts, seconds: float, seed: int, watchers: int) -> None:
-        self.ledger = Ledger()
+        self._broken = running.folder / "violations.txt"
+        self.ledger = Ledger(self._violated)
         self._parts = running
         self._seconds = seconds
+        self._seed = seed
         self._course = Course(seconds)
         load, crowd, faults = (Random(f"{seed} {name}") for name in ("load", "crowd", "faults"))
         self._load = Load(running, self.ledger, self._course, load)
@@ -80,6 +82,12 @@ class Soak:
             await self._crowd.close()
             await self._injector.close()
             await self._store.client.aclose()
+
+    def _violated(self, what: str, details: str) -> None:
+        if len(self.ledger.violations) <= _SHOWN_VIOLATIONS:
+            _say(f"VIOLATION at {self._course.elapsed:.1f} s: {what}")
+        with self._broken.open("a") as file:
+            file.write(f"{self._course.elapsed:.1f} s, seed {self._seed}: {what}\n    {details}\n\n")
 
     async def _keep_books(self) -> None:
         """See which deploys have ended, and whether a part has."""
@@ -147,9 +155,7 @@ async def _run(folder: Path, seconds: float, seed: int, watchers: int) -> int:
         _say("\n" + table(ledger, seed, seconds, running.replicas))
     if not ledger.violations and not (ledger.lost or ledger.doubled or ledger.hanging):
         return EXIT_WHOLE
-    details = folder / "violations.txt"
-    details.write_text(f"seed {seed}\n\n" + "\n\n".join(ledger.details) + "\n")
-    _say(f"\nTHE PROMISE IS BROKEN (seed {seed}); all of it is in {details}")
+    _say(f"\nTHE PROMISE IS BROKEN (seed {seed}); all of it is in {folder / 'violations.txt'}")
     for violation in ledger.violations[:_SHOWN_VIOLATIONS]:
         _say(f"- {violation}")
     return EXIT_BROKEN

@@ -8,12 +8,14 @@ from typing import Any
 from scripts.soak_course import QUIET, Course
 from scripts.soak_ledger import Deploy, Ledger, Record
 from scripts.soak_parts import Parts
-from scripts.soak_watchers import Watcher, Wrong, vanish
+from scripts.soak_watchers import Watcher
+from scripts.soak_wire import Wrong, vanish
 
 _PLAIN = ("plain", "plain", "plain", "hopping", "hopping", "proxied")
 _ROUGH = ("slow", "stalling", "vanishing", "hammering", "trickling")
 _NEW_AT_ONCE = 2
 _VANISHING_PER_SECOND = 30
+_STAYS = 0.0, 0.01, 0.2  # for so many seconds
 
 
 class Crowd:
@@ -58,8 +60,8 @@ class Crowd:
             if self._course.calm() or not deploys:
                 continue
             self._ledger.manners["vanished at once"] += 1
-            seconds = rng.choice((0.0, 0.01, 0.2))
-            task = asyncio.ensure_future(vanish(rng.choice(self._parts.replicas), rng.choice(deploys).keys, seconds))
+            url, keys, seconds = rng.choice(self._parts.replicas).url, rng.choice(deploys).keys, rng.choice(_STAYS)
+            task = asyncio.ensure_future(vanish(url, keys, seconds))
             self._vanishing.add(task)
             task.add_done_callback(self._vanishing.discard)
 

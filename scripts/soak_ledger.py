@@ -4,6 +4,7 @@ import asyncio
 import json
 from array import array
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,11 +162,11 @@ class Record:
 
 @dataclass
 class Ledger:
-    """All of a run in numbers, and its violations with what they are about."""
+    """All of a run in numbers, and its violations, of each of which `tell` hears at once, with what it is about."""
 
+    tell: Callable[[str, str], None] = lambda _what, _details: None
     deploys: list[Deploy] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    details: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
@@ -217,7 +218,7 @@ class Ledger:
     def violation(self, what: str, details: str = "") -> None:
         """Something broke the promise."""
         self.violations.append(what)
-        self.details.append(f"{what}\n    {details}")
+        self.tell(what, details)
 
     def delivered(self, phase: str, seconds: list[float]) -> None:
         """Lines have reached watchers, each so many seconds after it was written."""

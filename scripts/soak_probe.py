@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Sequence
 
+from producer.keys import Keys
 from producer.library import create_deploy, open_log
-from scripts.soak_watchers import Decoder, ask
+from scripts.soak_wire import Decoder, ask, stream_path
 from worker.lifetime import die_with_parent
 
 _APP = "probe"
@@ -52,7 +53,7 @@ def _write(redis_url: str, deploy: str, seconds: float) -> None:
 async def _watch(api: str, deploy: str, times: list[float]) -> None:
     live_from = time.time() + _LIVE_SECONDS
     decoder = Decoder()
-    async with ask(api, f"/v1/apps/{_APP}/deploys/{deploy}/logs/stream") as (reader, _):
+    async with ask(api, stream_path(Keys(_APP, deploy))) as (reader, _):
         while not decoder.ended and (data := await reader.read(64 * 1024)):
             now = time.time()
             written = [json.loads(event.data)["ts"] for event in decoder.feed(data) if event.kind == "message"]

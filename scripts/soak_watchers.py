@@ -1,24 +1,16 @@
 """The watchers of the soak: plain ones, and all the manners in which a client can be slow, hasty or rude."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from producer.keys import Keys
 from scripts.soak_course import Course
 from scripts.soak_ledger import Ledger, Record
 from scripts.soak_parts import Replica
-
-_SILENCE_SECONDS = 20.0  # a comment is due every 15
-_CONNECT_SECONDS = 10.0
-_TRICKLE_SECONDS = 0.01
-_PIECE = 64 * 1024
+from scripts.soak_wire import PIECE, SILENCE_SECONDS, Decoder, Wrong, ask, stream_path
 
 
 @dataclass(frozen=True)
@@ -32,7 +24,7 @@ class Manner:
 
     hostile: bool = False
     leaves: int = 0
-    piece: int = _PIECE
+    piece: int = PIECE
     pause: float = 0.0
     stalls: int = 0
     stall_seconds: float = 0.0
@@ -52,53 +44,6 @@ MANNERS = {
     "hammering": Manner(hostile=True, leaves=1, back=0.1),
     "trickling": Manner(hostile=True, trickles=True),
 }
-
-
-class Event(NamedTuple):
-    """One event of a stream."""
-
-    kind: str
-    data: bytes
-    id: str
-
-
-class Decoder:
-    """Takes the body of a response, chunked, in whatever pieces; gives its events. `ended`: the last chunk came."""
-
-    def __init__(self) -> None:
-        self._raw = b""
-        self._left = 0
-        self._text = b""
-        self.ended = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        """The events that are complete with this."""
-        self._raw += data
-        while self._raw and not self.ended:
-            if self._left > 2:
-                part = self._raw[: self._left - 2]
-                self._text += part
-                self._raw = self._raw[len(part) :]
-                self._left -= len(part)
-                continue
-            if self._left:  # the line break behind a chunk
-                dropped = min(self._left, len(self._raw))
-                self._raw, self._left = self._raw[dropped:], self._left - dropped
-                continue
-            size, found, rest = self._raw.partition(b"\r\n")
-            if not found:
-                break
-            self._raw, self._left = rest, int(size, 16) + 2
-            self.ended = self._left == 2
-        *blocks, self._text = self._text.split(b"\n\n")
-        return [event for block in blocks if (event := _event(block))]
-
-
-def _event(block: bytes) -> Event | None:
-    fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n") if not line.startswith(b":"))
-    if b"data" not in fields:
-        return None
-    return Event(fields.get(b"event", b"message").decode(), fields[b"data"], fields.get(b"id", b"").decode())
 
 
 class Watcher:
@@ -160,12 +105,12 @@ class Watcher:
         manner, decoder = self._manner, Decoder()
         taken, stalled = 0, False
         while not decoder.ended:
-            piece = _PIECE if self._behaves() else manner.piece
+            piece = PIECE if self._behaves() else manner.piece
             try:
-                async with asyncio.timeout(_SILENCE_SECONDS):
+                async with asyncio.timeout(SILENCE_SECONDS):
                     data = await reader.read(piece)
             except TimeoutError:
-                raise Wrong(f"no sign of life for {_SILENCE_SECONDS:g} s") from None
+                raise Wrong(f"no sign of life for {SILENCE_SECONDS:g} s") from None
             if not data:
                 return
             for event in decoder.feed(data):
@@ -197,8 +142,8 @@ class Watcher:
                 if status not in (200, 204, 429, 503):
                     self.record.flaws.append(f"HTTP status {status} for one that has everything")
                 decoder = Decoder()
-                async with asyncio.timeout(_SILENCE_SECONDS):
-                    while status == 200 and not decoder.ended and (data := await reader.read(_PIECE)):
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    while status == 200 and not decoder.ended and (data := await reader.read(PIECE)):
                         events = decoder.feed(data)
                         kinds += [event.kind for event in events]
                         self.record.tail += [f"again: {event}" for event in events]
@@ -213,7 +158,7 @@ class Watcher:
         replica, last = self._rng.choice(self._replicas), self.record.last_id
         proxied = self._manner.proxied and replica.proxy is not None
         url = replica.proxy.url if proxied and replica.proxy else replica.url
-        path, header = _path(self.record.deploy.keys), ""
+        path, header = stream_path(self.record.deploy.keys), ""
         if last and self._rng.random() < 0.5:
             header = f"Last-Event-ID: {last}\r\n"
         elif last:
@@ -223,61 +168,3 @@ class Watcher:
         trickles = self._manner.trickles and not self._behaves()
         async with ask(url, path, header, piece=self._manner.piece, trickles=trickles) as answer:
             yield answer
-
-
-class Wrong(Exception):
-    """The service did what it must never do."""
-
-
-@asynccontextmanager
-async def ask(
-    url: str, path: str, header: str = "", *, piece: int = _PIECE, trickles: bool = False
-) -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
-    """Ask the API at `url` for a stream; the reader of the body, and the status of the answer.
-
-    Takes little ahead of who reads small pieces. Raises Wrong where no answer comes.
-    """
-    parts = urlsplit(url)
-    raw = socket.socket()
-    raw.setblocking(False)
-    if piece < _PIECE:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
-    except BaseException:
-        raw.close()
-        raise
-    reader, writer = await asyncio.open_connection(sock=raw, limit=piece)
-    try:
-        request = f"GET {path} HTTP/1.1\r\nHost: soak\r\nAccept: text/event-stream\r\n{header}\r\n".encode()
-        for part in [bytes([byte]) for byte in request] if trickles else [request]:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(_TRICKLE_SECONDS if trickles else 0)
-        try:
-            async with asyncio.timeout(_SILENCE_SECONDS):
-                status = int((await reader.readuntil(b"\r\n")).split()[1])
-                while await reader.readuntil(b"\r\n") != b"\r\n":
-                    pass
-        except TimeoutError:
-            raise Wrong(f"no answer to a request within {_SILENCE_SECONDS:g} s") from None
-        yield reader, status
-    finally:
-        writer.transport.abort()
-
-
-async def vanish(replica: Replica, keys: Keys, seconds: float) -> None:
-    """Ask for a stream, and be gone after so many seconds."""
-    parts = urlsplit(replica.url)
-    try:
-        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    except OSError:
-        return
-    writer.write(f"GET {_path(keys)} HTTP/1.1\r\nHost: soak\r\n\r\n".encode())
-    await asyncio.sleep(seconds)
-    writer.transport.abort()
-
-
-def _path(keys: Keys) -> str:
-    return f"/v1/apps/{keys.app}/deploys/{keys.deploy}/logs/stream"

@@ -14,7 +14,7 @@ from producer.proof import Proof
 from producer.state import Snapshot, State
 from producer.status import Status
 from scripts.soak_ledger import Deploy, Ledger, Record
-from scripts.soak_watchers import Decoder, Event
+from scripts.soak_wire import Decoder, Event
 from tests.faults import alive, descendants
 from tests.helpers import ROOT, every_cut, wait_until
 
@@ -130,7 +130,7 @@ def test_what_a_watcher_must_not_be_told_is_a_violation(
     """Each way in which the promise can be broken towards a watcher is seen and counted."""
     ledger, _ = told(change([*EVENTS, DONE]), stored(STORED))
     assert (ledger.lost, ledger.doubled) == (lost, doubled)
-    assert complaint in " ".join(ledger.details)
+    assert complaint in " ".join(ledger.violations)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""What the soak's watchers speak: a request, on a socket that may be slow, and the events of its answer."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from producer.keys import Keys
+
+PIECE = 64 * 1024
+SILENCE_SECONDS = 20.0  # a comment is due every 15
+_CONNECT_SECONDS = 10.0
+_TRICKLE_SECONDS = 0.01
+
+
+class Event(NamedTuple):
+    """One event of a stream."""
+
+    kind: str
+    data: bytes
+    id: str
+
+
+class Decoder:
+    """Takes the body of a response, chunked, in whatever pieces; gives its events. `ended`: the last chunk came."""
+
+    def __init__(self) -> None:
+        self._raw = b""
+        self._left = 0
+        self._text = b""
+        self.ended = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that are complete with this."""
+        self._raw += data
+        while self._raw and not self.ended:
+            if self._left > 2:
+                part = self._raw[: self._left - 2]
+                self._text += part
+                self._raw = self._raw[len(part) :]
+                self._left -= len(part)
+                continue
+            if self._left:  # the line break behind a chunk
+                dropped = min(self._left, len(self._raw))
+                self._raw, self._left = self._raw[dropped:], self._left - dropped
+                continue
+            size, found, rest = self._raw.partition(b"\r\n")
+            if not found:
+                break
+            self._raw, self._left = rest, int(size, 16) + 2
+            self.ended = self._left == 2
+        *blocks, self._text = self._text.split(b"\n\n")
+        return [event for block in blocks if (event := _event(block))]
+
+
+def _event(block: bytes) -> Event | None:
+    fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n") if not line.startswith(b":"))
+    if b"data" not in fields:
+        return None
+    return Event(fields.get(b"event", b"message").decode(), fields[b"data"], fields.get(b"id", b"").decode())
+
+
+class Wrong(Exception):
+    """The service did what it must never do."""
+
+
+@asynccontextmanager
+async def ask(
+    url: str, path: str, header: str = "", *, piece: int = PIECE, trickles: bool = False
+) -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """Ask the API at `url` for a stream; the reader of the body, and the status of the answer.
+
+    Takes little ahead of who reads small pieces. Raises Wrong where no answer comes.
+    """
+    parts = urlsplit(url)
+    raw = socket.socket()
+    raw.setblocking(False)
+    if piece < PIECE:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
+    except BaseException:
+        raw.close()
+        raise
+    reader, writer = await asyncio.open_connection(sock=raw, limit=piece)
+    try:
+        request = f"GET {path} HTTP/1.1\r\nHost: soak\r\nAccept: text/event-stream\r\n{header}\r\n".encode()
+        for part in [bytes([byte]) for byte in request] if trickles else [request]:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(_TRICKLE_SECONDS if trickles else 0)
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                status = int((await reader.readuntil(b"\r\n")).split()[1])
+                while await reader.readuntil(b"\r\n") != b"\r\n":
+                    pass
+        except TimeoutError:
+            raise Wrong(f"no answer to a request within {SILENCE_SECONDS:g} s") from None
+        yield reader, status
+    finally:
+        writer.transport.abort()
+
+
+async def vanish(url: str, keys: Keys, seconds: float) -> None:
+    """Ask for a stream, and be gone after so many seconds."""
+    parts = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    except OSError:
+        return
+    writer.write(f"GET {stream_path(keys)} HTTP/1.1\r\nHost: soak\r\n\r\n".encode())
+    await asyncio.sleep(seconds)
+    writer.transport.abort()
+
+
+def stream_path(keys: Keys) -> str:
+    """The path of a deploy's stream."""
+    return f"/v1/apps/{keys.app}/deploys/{keys.deploy}/logs/stream"
