@@ -16,15 +16,15 @@ import pytest
 import redis
 
 from producer.deploys import Limits
-from producer.errors import StoreFull, UnknownDeploy
+from producer.errors import StoreAway, StoreFull, UnknownDeploy
 from producer.keys import Keys
-from producer.library import create_deploy
+from producer.library import create_deploy, open_log
 from producer.reap import Judge, Verdict
 from producer.state import parse_state
-from tests.e2e.support import assert_promise, statuses, watchers, writing
+from tests.e2e.support import as_seen, assert_promise, statuses, stored_events, watchers, writing
 from tests.e2e.wire import Wire
 from tests.faults import FaultProxy, Faults
-from tests.helpers import ROOT, Log, Service, read_log, start_api, start_worker, wait_until
+from tests.helpers import ROOT, Log, Service, assert_whole, read_log, start_api, start_worker, wait_until
 from tests.producer.support import Valkey
 
 LEASE = 2.0
@@ -120,6 +120,98 @@ def test_an_outage_between_two_looks_is_no_death() -> None:
         judge.looked(now, now)
         verdicts.append(judge.judge(keys, building, now, 0))
     assert verdicts == [None, None]
+
+
+# Replies lost, events lost, lines lost.
+
+
+@pytest.mark.parametrize("every", [3, 4])
+def test_replies_that_are_lost_write_nothing_twice_and_nothing_once_too_few(
+    server: Valkey, wire: Wire, every: int
+) -> None:
+    """Create, claim, lines, the end: each was carried out, and its connection was cut in the place of the answer."""
+    with start_api(server.url) as service, watchers() as seen:
+        wire.cut_every = every
+        deploys = [Keys("shop", _persistent(lambda: create_deploy("shop", url=wire.url))) for _ in range(5)]
+        for keys in deploys:
+            seen.watch(service, keys)
+            with open_log(keys.app, keys.deploy, url=wire.url) as job:
+                for number in range(100):
+                    job.write(f"line {number}")
+                    if number % 10 == 0:
+                        job.flush(20)
+        logs = seen.logs()
+        assert wire.cuts >= 20
+        for keys, log in logs:
+            assert log.lines == [*(f"line {number}" for number in range(100)), "Deploy complete!"]
+            assert_promise(log, keys, server.url)
+
+
+def _persistent(create: Callable[[], str]) -> str:
+    """What a caller does whom Redis has not answered: ask again."""
+    while True:
+        with suppress(StoreAway):
+            return create()
+
+
+def test_a_redis_that_comes_back_with_older_data_gets_the_rest_again(
+    server: Valkey, wire: Wire, service: Service, tmp_path: Path
+) -> None:
+    """A fail-over to a replica that was behind: the writer sends again what was acknowledged; no watcher sees it."""
+    with watchers() as seen, writing(wire.url) as job:
+        seen.watch(service, job.keys, 3)
+        job.more(20)
+        shutil.copytree(tmp_path / "appendonlydir", tmp_path / "replica")
+        job.more(50)
+        job.log.flush(10)
+        server.kill()
+        shutil.rmtree(tmp_path / "appendonlydir")
+        shutil.move(tmp_path / "replica", tmp_path / "appendonlydir")
+        server.start()
+        seen.watch(service, job.keys)
+        job.more(20)
+        job.finish()
+        for keys, log in seen.logs(10):
+            assert_promise(log, keys, server.url)
+
+
+def test_a_log_of_ten_times_its_cap_is_whole_for_who_was_there_and_exact_for_who_comes_late(
+    api: Service, valkey: str
+) -> None:
+    """The late one first gets the gap of all that was trimmed, in one piece."""
+    with watchers() as seen, writing(valkey, limits=Limits(cap_events=100)) as job:
+        seen.watch(api, job.keys)
+        job.more()
+        seen.caught_up(job.keys, f"line {job.written - 1} of {job.keys.deploy}")
+        for number in range(1_000):
+            job.log.write(f"in a flood {number}")
+        job.finish()
+        ((keys, there),) = seen.logs(10)
+    # From another service: this one has it all in its memory still.
+    with start_api(valkey) as other:
+        late = read_log(other.stream_url("shop", keys.deploy))
+    assert_whole(there)
+    assert not there.verifier.missing
+    first = int(late.events[1][2])
+    assert late.events[0][:2] == ("gap", {"from": 1, "to": first - 1, "reason": "trimmed"})
+    assert len(late.events) == 1 + 100 + 1
+    assert late.events[1:] == there.events[-101:]
+
+
+def test_a_list_that_was_evicted_is_a_gap_and_not_an_empty_log(api: Service, valkey: str, client: redis.Redis) -> None:
+    """The state is there, the list is not: who comes gets a gap, then what is written, and the end."""
+    with watchers() as seen, writing(valkey) as job:
+        job.more(20)
+        client.delete(job.keys.log)
+        job.more(5)
+        seen.watch(api, job.keys)
+        job.finish()
+        ((keys, log),) = seen.logs(10)
+    kind, gap, _ = log.events[0]
+    assert (kind, gap["from"], gap["reason"] in {"lost", "trimmed"}) == ("gap", 1, True)
+    assert gap["to"] >= 20
+    assert as_seen(log)[1:] == stored_events(keys, valkey)
+    assert log.verifier.whole
 
 
 # Given up.

@@ -214,6 +214,20 @@ def test_a_queued_deploy_waits_for_a_worker_but_not_for_ever(works: Works, seen:
     assert_ended(logs, valkey, "failed queue_timeout", "Deploy failed: queue_timeout")
 
 
+def test_a_job_that_its_worker_took_and_never_started_ends_its_deploy(
+    works: Works, service: Service, seen: Watchers, valkey: str, client: redis.Redis
+) -> None:
+    """A worker dies, or Redis's answer to it gets lost, between the queue and the job: nobody will ever start it."""
+    keys = works.add()
+    queue = Queue(works.queue, connection=client, serializer=JSONSerializer)
+    # As a worker takes it: one atomic move, which has its effect whether or not the worker lives to see the answer.
+    assert client.lmove(queue.key, queue.intermediate_queue_key, "RIGHT", "LEFT")
+    seen.watch(service, keys, 2)
+    with works.working():
+        logs = seen.logs(30)
+    assert_ended(logs, valkey, "failed never_started", "Deploy failed: never_started")
+
+
 def test_a_job_that_raises_ends_its_deploy(works: Works, service: Service, seen: Watchers, valkey: str) -> None:
     """The log tells what it was."""
     keys = works.add("tests.e2e.jobs.raises")

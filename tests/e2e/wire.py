@@ -17,6 +17,7 @@ class Wire:
 
     `swallow`: no reply reaches anybody, though all commands are carried out. `hang`: nothing is read any more from
     subscriptions, and nothing said on them. `lose`: says of each published message whether it gets lost; `lost` counts.
+    `cut_every`: in the place of each such reply, of those that are arrays, its connection is cut; `cuts` counts.
     """
 
     def __init__(self, target: str) -> None:
@@ -27,6 +28,9 @@ class Wire:
         self.hang = False
         self.lose: Callable[[bytes], bool] = lambda _: False
         self.lost = 0
+        self.cut_every: int | None = None
+        self.cuts = 0
+        self._replies = 0
         self._ready = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="wire")
@@ -97,6 +101,10 @@ class Wire:
                     await asyncio.sleep(0.01)
                 reply = await _reply(reader)
                 subscribed = subscribed or b"\r\nsubscribe\r\n" in reply[:30]
+                self._replies += reply.startswith(b"*")
+                if self.cut_every and reply.startswith(b"*") and self._replies % self.cut_every == 0:
+                    self.cuts += 1
+                    return
                 if self.swallow:
                     continue
                 if b"\r\nmessage\r\n" in reply[:30] and self.lose(reply):
