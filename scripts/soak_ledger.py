@@ -176,6 +176,7 @@ class Ledger:
     lines: int = 0
     connections: int = 0
     reconnects: int = 0
+    silent: int = 0
     events: int = 0
     lost: int = 0
     doubled: int = 0

@@ -34,6 +34,7 @@ def table(ledger: Ledger, seed: int, seconds: float, replicas: list[Replica]) ->
         ("connections", f"{ledger.connections:,}"),
         ("reconnects", f"{ledger.reconnects:,}"),
         *((f"  answered with {status}", f"{count:,}") for status, count in sorted(ledger.refusals.items())),
+        ("  by slow ones, after a silence", f"{ledger.silent:,}"),
         ("faults", f"{ledger.faults.total():,}"),
         *_counts(ledger.faults),
         ("gaps", f"{ledger.gaps.total():,}"),

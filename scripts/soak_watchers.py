@@ -110,6 +110,10 @@ class Watcher:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     data = await reader.read(piece)
             except TimeoutError:
+                if manner.piece < PIECE:
+                    # Its system may have dropped what it did not read, and the other one waits long to send it again.
+                    self._ledger.silent += 1
+                    return
                 raise Wrong(f"no sign of life for {SILENCE_SECONDS:g} s") from None
             if not data:
                 return

@@ -13,6 +13,7 @@ PIECE = 64 * 1024
 SILENCE_SECONDS = 20.0  # a comment is due every 15
 _CONNECT_SECONDS = 10.0
 _TRICKLE_SECONDS = 0.01
+_SMALL_BUFFER = 16 * 1024  # less, and Linux drops what it has taken already
 
 
 class Event(NamedTuple):
@@ -78,7 +79,7 @@ async def ask(
     raw = socket.socket()
     raw.setblocking(False)
     if piece < PIECE:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
