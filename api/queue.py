@@ -39,10 +39,16 @@ class DeployQueue:
         try:
             found = Job.fetch_many(jobs, connection=self._client, serializer=JSONSerializer)
             statuses = [None if job is None else job.get_status(refresh=False) for job in found]
+            queued = set(self._queue.get_job_ids())
         except (RedisError, OSError) as error:
             raise QueueAway(f"The job queue does not answer: {self._where} is away") from error
-        waits = {JobStatus.CREATED, JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
-        return {job for job, status in zip(jobs, statuses, strict=True) if status not in waits}
+        # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
+        waits = {JobStatus.CREATED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
+        return {
+            job
+            for job, status in zip(jobs, statuses, strict=True)
+            if status not in waits and not (status is JobStatus.QUEUED and job in queued)
+        }
 
     def _enqueue(self, job: str, arguments: dict[str, Any]) -> None:
         try:

@@ -26,9 +26,9 @@ LostJobs: TypeAlias = Callable[[list[str]], Awaitable[set[str]]]
 
 
 async def sweep(hub: Hub, store: AsyncStore, judge: Judge, new_token: Callable[[], str], lost_jobs: LostJobs) -> None:
-    """Check all live topics every 2 to 5 s, until cancelled."""
+    """Check all live topics every 2 to 4 s, more often with a short lease, until cancelled."""
     while True:
-        await asyncio.sleep(random.uniform(LEAST_SECONDS, MOST_SECONDS))
+        await asyncio.sleep(random.uniform(min(LEAST_SECONDS, judge.lease / 4), min(MOST_SECONDS, judge.lease / 2.5)))
         try:
             await sweep_once(hub, store, judge, new_token, lost_jobs)
         except DeployLogError as error:

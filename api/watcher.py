@@ -1,6 +1,10 @@
 """One open response: sends, waits, keeps the connection alive, and notices when its client has gone or stalls."""
 
 import asyncio
+import fcntl
+import struct
+import sys
+import termios
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -155,7 +159,7 @@ class Watcher:
             if now - self._sent_at >= HEARTBEAT_SECONDS:
                 self.wake()
         elif self._transport is not None:
-            unsent = self._transport.get_write_buffer_size()
+            unsent = _unsent(self._transport)
             if self._stalled_at is None or unsent < self._unsent:
                 self._unsent, self._stalled_at = unsent, now  # slow, but it takes something
             elif now - self._stalled_at >= STALL_SECONDS:
@@ -185,3 +189,16 @@ class Watcher:
     def _left(self, _: "asyncio.Task[None]") -> None:
         self._gone = True
         self.wake()
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """How many bytes the client has not taken yet, of what we hold and, where the system tells, of what it holds."""
+    held = transport.get_write_buffer_size()
+    connection = transport.get_extra_info("socket")
+    if connection is None or sys.platform != "linux":
+        return held
+    try:
+        (queued,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+    except OSError:
+        return held
+    return held + int(queued)

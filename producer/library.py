@@ -15,6 +15,7 @@ from producer.store import Store
 from producer.writer import Writer
 
 _DEFAULT_LIMITS = Limits()
+_PATIENCE_SECONDS = 1.0
 
 
 def new_id() -> str:
@@ -68,8 +69,12 @@ def open_log(
     next `write` raise DeployCancelled, or with `cancel_raises` off only shows in `log.cancelled`.
     Raises InvalidId, UnknownDeploy, AlreadyClaimed, Finished, StoreAway.
     """
-    # No retries in the client: the writer has its own, with a limit that suits a log.
-    store = Store(connect(redis_url(url), retries=0))
+    # No retries in the client: the writer has its own, with a limit that suits a log. And little patience with one
+    # reply: a writer that waits for one that got lost would show no sign of life.
+    client = connect(
+        redis_url(url), retries=0, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS
+    )
+    store = Store(client)
     try:
         return Writer(
             store,

@@ -11,7 +11,7 @@ LEASE_SECONDS = 10.0
 CANCEL_GRACE_SECONDS = 10.0
 QUEUE_TIMEOUT_SECONDS = 3600.0
 SLOW_LOOK_SECONDS = 1.0
-RARE_LOOK_SECONDS = 10.0
+RARE_LOOK_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Judge:
         grace: float = CANCEL_GRACE_SECONDS,
         queue_timeout: float = QUEUE_TIMEOUT_SECONDS,
     ) -> None:
-        self._lease = lease
+        self.lease = lease
         self._grace = grace
         self._queue_timeout = queue_timeout
         self._jobs: Watch[Keys, bool] = Watch()
@@ -64,8 +64,8 @@ class Judge:
             return Verdict(Status.CANCELLED, "cancelled", detail)
         if state.deadline is not None and redis_time > state.deadline:
             return Verdict(Status.FAILED, "timeout", "the deploy ran past its time limit")
-        if silent >= self._lease:
-            detail = f"its worker has shown no sign of life for {self._lease:g} s"
+        if silent >= self.lease:
+            detail = f"its worker has shown no sign of life for {self.lease:g} s"
             return Verdict(Status.FAILED, "worker_lost", detail)
         return None
 
@@ -75,18 +75,18 @@ class Judge:
         A look that took long, or comes long after the last one, may hide an outage: what was seen before it does not
         count.
         """
-        if ended - started > SLOW_LOOK_SECONDS or started - self._looked_at > max(self._lease, RARE_LOOK_SECONDS):
+        if ended - started > SLOW_LOOK_SECONDS or started - self._looked_at > max(self.lease / 2, RARE_LOOK_SECONDS):
             self.reset()
         self._looked_at = ended
 
     def _judge_queued(self, keys: Keys, state: State, now: float, redis_time: float, job_known: bool) -> Verdict | None:
-        if self._jobs.unchanged(keys, job_known, now) >= self._lease and not job_known:
+        if self._jobs.unchanged(keys, job_known, now) >= self.lease and not job_known:
             return Verdict(Status.FAILED, "never_started", "the queue has no job for it")
         if state.deadline is not None and redis_time > state.deadline:
             return Verdict(Status.FAILED, "never_started", "nobody has started it in time")
         if self._queue_timeout and redis_time - state.queued_at > self._queue_timeout:
             detail = f"no worker took it within {self._queue_timeout:g} s"
-            return Verdict(Status.FAILED, "never_started", detail)
+            return Verdict(Status.FAILED, "queue_timeout", detail)
         return None
 
     def reset(self) -> None:

@@ -207,7 +207,7 @@ class Sender:
                 if now + delay > min(began + self._give_up, self.give_up_at):
                     raise StoreAway(f"gave up after {now - began:.1f} s: {error}") from error
             time.sleep(delay * random.uniform(0.5, 1.0))
-            delay = min(delay * 2, 1.0)
+            delay = min(delay * 2, 0.5)
 
 
 def why(error: BaseException) -> tuple[str, str | None]:

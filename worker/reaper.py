@@ -5,6 +5,7 @@ import time
 
 import redis
 from redis.exceptions import RedisError
+from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
@@ -23,11 +24,12 @@ _OVER = {JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANC
 
 
 class Reaper:
-    """Looks at all unfinished deploys, each time `step` is called."""
+    """Looks at all unfinished deploys, each time `step` is called. `name` is that of their jobs' queue."""
 
-    def __init__(self, store: Store, queue: redis.Redis, judge: Judge) -> None:
+    def __init__(self, store: Store, queue: redis.Redis, judge: Judge, name: str) -> None:
         self._store = store
         self._queue = queue
+        self._jobs = Queue(name, connection=queue, serializer=JSONSerializer)
         self._judge = judge
 
     def step(self) -> None:
@@ -66,7 +68,13 @@ class Reaper:
         try:
             found = Job.fetch_many(jobs, connection=self._queue, serializer=JSONSerializer)
             statuses = [None if job is None else job.get_status(refresh=False) for job in found]
+            queued = set(self._jobs.get_job_ids())
         except (RedisError, OSError) as error:
             log.warning("the reaper cannot ask the queue: %s", error)
             return set()
-        return {job for job, status in zip(jobs, statuses, strict=True) if status is None or status in _OVER}
+        # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
+        return {
+            job
+            for job, status in zip(jobs, statuses, strict=True)
+            if status is None or status in _OVER or (status is JobStatus.QUEUED and job not in queued)
+        }

@@ -38,6 +38,9 @@ class Connection:
         """As of a transport: how many bytes the client has not taken yet."""
         return self.unsent
 
+    def get_extra_info(self, _: str) -> None:
+        """As of a transport: there is no socket."""
+
     def abort(self) -> None:
         """As of a transport: cut the connection."""
         self.aborted += 1

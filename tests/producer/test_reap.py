@@ -20,7 +20,7 @@ LOST = Verdict(Status.FAILED, "worker_lost", "its worker has shown no sign of li
 LATE = Verdict(Status.FAILED, "timeout", "the deploy ran past its time limit")
 STUCK = Verdict(Status.CANCELLED, "cancelled", "the job did not stop within 5 s of the cancel")
 NO_JOB = Verdict(Status.FAILED, "never_started", "the queue has no job for it")
-WAITED = Verdict(Status.FAILED, "never_started", "no worker took it within 60 s")
+WAITED = Verdict(Status.FAILED, "queue_timeout", "no worker took it within 60 s")
 
 # What is seen one after the other: (seconds since the first look, the state, the verdict).
 Looks = list[tuple[float, State, Verdict | None]]
@@ -143,7 +143,7 @@ def test_deploys_are_judged_apart_and_forgotten_when_gone() -> None:
     ("looks", "verdict"),
     [
         ([(0, 0.1), (5, 5.1), (10, 10.1)], LOST),
-        ([(0, 0.1), (10, 10.1)], LOST),  # as far apart as a lease
+        ([(0, 0.1), (10, 10.1)], None),  # further apart than half a lease
         ([(0, 0.1), (10.2, 10.3)], None),  # Redis may have been away in between
         ([(0, 0.1), (5, 6.1), (10, 10.1)], None),  # or during the look
         ([(0, 0.1), (5, 5.9), (10, 10.1)], LOST),
