@@ -13,6 +13,8 @@ from api.errors import QueueAway
 from producer.connect import connect, shown
 from producer.simulate import RUN_DEPLOY
 
+_WAITS = {JobStatus.CREATED, JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
+
 
 class DeployQueue:
     """The queue at `url`. `timeout` is how many seconds a deploy may take."""
@@ -38,17 +40,18 @@ class DeployQueue:
     def _lost(self, jobs: list[str]) -> set[str]:
         try:
             found = Job.fetch_many(jobs, connection=self._client, serializer=JSONSerializer)
-            statuses = [None if job is None else job.get_status(refresh=False) for job in found]
-            queued = set(self._queue.get_job_ids())
+            kept = [job for job in found if job is not None and job.get_status(refresh=False) in _WAITS]
+            # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
+            origins = {job.origin for job in kept if job.get_status(refresh=False) is JobStatus.QUEUED}
+            queued = {
+                job
+                for origin in origins
+                for job in Queue(origin, connection=self._client, serializer=JSONSerializer).get_job_ids()
+            }
         except (RedisError, OSError) as error:
             raise QueueAway(f"The job queue does not answer: {self._where} is away") from error
-        # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
-        waits = {JobStatus.CREATED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
-        return {
-            job
-            for job, status in zip(jobs, statuses, strict=True)
-            if status not in waits and not (status is JobStatus.QUEUED and job in queued)
-        }
+        waiting = {job.id for job in kept if job.get_status(refresh=False) is not JobStatus.QUEUED or job.id in queued}
+        return set(jobs) - waiting
 
     def _enqueue(self, job: str, arguments: dict[str, Any]) -> None:
         try:

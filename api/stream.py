@@ -103,6 +103,8 @@ class LogStream(Response):
         if plan.start is Start.AHEAD:
             await watcher.send(frames.comment(f"waiting for the log to pass event {self._n} again"))
             await self._reached(watcher, topic, self._n)
+        if follow.ended and not follow.lost and self._n == follow.last + 1:
+            self._n = follow.last  # a replica that knew the end before this one has told it everything
         if self._n > follow.last and follow.ended:
             # The log has ended below what the watcher was told once.
             self._prefix = frames.gap(follow.last + 1, self._n, frames.LOST)

@@ -24,12 +24,11 @@ _OVER = {JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANC
 
 
 class Reaper:
-    """Looks at all unfinished deploys, each time `step` is called. `name` is that of their jobs' queue."""
+    """Looks at all unfinished deploys, each time `step` is called. `queue` is the Redis of their jobs."""
 
-    def __init__(self, store: Store, queue: redis.Redis, judge: Judge, name: str) -> None:
+    def __init__(self, store: Store, queue: redis.Redis, judge: Judge) -> None:
         self._store = store
         self._queue = queue
-        self._jobs = Queue(name, connection=queue, serializer=JSONSerializer)
         self._judge = judge
 
     def step(self) -> None:
@@ -67,14 +66,16 @@ class Reaper:
             return set()
         try:
             found = Job.fetch_many(jobs, connection=self._queue, serializer=JSONSerializer)
-            statuses = [None if job is None else job.get_status(refresh=False) for job in found]
-            queued = set(self._jobs.get_job_ids())
+            kept = [job for job in found if job is not None and job.get_status(refresh=False) not in _OVER]
+            # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
+            origins = {job.origin for job in kept if job.get_status(refresh=False) is JobStatus.QUEUED}
+            queued = {
+                job
+                for origin in origins
+                for job in Queue(origin, connection=self._queue, serializer=JSONSerializer).get_job_ids()
+            }
         except (RedisError, OSError) as error:
             log.warning("the reaper cannot ask the queue: %s", error)
             return set()
-        # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
-        return {
-            job
-            for job, status in zip(jobs, statuses, strict=True)
-            if status is None or status in _OVER or (status is JobStatus.QUEUED and job not in queued)
-        }
+        waiting = {job.id for job in kept if job.get_status(refresh=False) is not JobStatus.QUEUED or job.id in queued}
+        return set(jobs) - waiting

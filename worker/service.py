@@ -91,5 +91,5 @@ def run(settings: WorkerSettings, url: str) -> None:
     queue = connect(settings.queue_url or url, retries=_RETRIES)
     store = Store(connect(url))
     judge = Judge(settings.lease, settings.cancel_grace, settings.queue_timeout)
-    pool = Pool(settings, queue, Reaper(store, queue, judge, settings.queue))
+    pool = Pool(settings, queue, Reaper(store, queue, judge))
     pool.start(burst=settings.burst, logging_level=settings.log_level.upper())

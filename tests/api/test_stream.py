@@ -256,6 +256,21 @@ async def test_what_comes_while_a_client_that_is_ahead_is_slow_is_not_slept_thro
         assert await slow.read() == ["4:complete", "done"]
 
 
+async def test_who_got_the_end_from_another_replica_is_not_told_of_a_loss(
+    valkey: str, store: Store, keys: Keys
+) -> None:
+    """It comes back with the id of `done` before this one knows of the end: it has everything, and lacks nothing."""
+    deploy = Deploy(store, keys)
+    async with serving(valkey) as service:
+        other = service.watch(keys)
+        await other.has(*QUEUED_BUILDING)
+        await until(lambda: service.store.count["snapshot"] >= 2)
+        knowing = service.watch(keys, 5)  # two more events, and `done`
+        await until(lambda: b"waiting" in knowing.body)
+        deploy.finish()
+        assert await knowing.read() == ["done"]
+
+
 async def test_a_drain_ends_each_stream_with_a_retry_and_no_done(valkey: str, store: Store, keys: Keys) -> None:
     """The process stops: clients come back to another, so nothing may look like the end of the deploy."""
     deploy = Deploy(store, keys)

@@ -43,7 +43,7 @@ def test_a_queued_deploy_ends_when_its_job_is_lost(fake_store: Store, keys: Keys
     queue.enqueue_call("worker.job.run_deploy", job_id="known")
     queue.enqueue_call("worker.job.run_deploy", job_id="over").cancel()
     queued(fake_store, keys, job)
-    reaper = Reaper(fake_store, client, Judge(LEASE), "deploys")
+    reaper = Reaper(fake_store, client, Judge(LEASE))
     reaper.step()
     assert state(fake_store, keys).status == "queued"
     time.sleep(LEASE)
@@ -57,7 +57,7 @@ def test_many_reapers_end_a_deploy_once(valkey: str, keys: Keys) -> None:
     create_deploy(keys.app, keys.deploy, url=valkey)
     open_log(keys.app, keys.deploy, url=valkey).close()
     clients = [redis.Redis.from_url(valkey) for _ in range(8)]
-    reapers = [Reaper(Store(client), client, Judge(LEASE), "deploys") for client in clients]
+    reapers = [Reaper(Store(client), client, Judge(LEASE)) for client in clients]
     for reaper in reapers:
         reaper.step()
     time.sleep(LEASE)
@@ -77,7 +77,7 @@ def test_what_is_no_deploy_in_the_index_is_tidied(fake_store: Store, keys: Keys)
     now = time.time()
     young = Keys("shop", "young")
     fake_store.client.zadd(LIVE, {"no deploy": now, keys.member: now - 61, young.member: now})
-    Reaper(fake_store, fake_store.client, Judge(LEASE), "deploys").step()
+    Reaper(fake_store, fake_store.client, Judge(LEASE)).step()
     assert fake_store.client.zrange(LIVE, 0, -1) == [young.member.encode()]
 
 
@@ -97,7 +97,7 @@ def test_what_was_seen_before_an_outage_does_not_count(fake_store: Store, keys: 
     """Silence counts only while Redis answers: after an outage the lease starts anew."""
     queued(fake_store, keys, "unknown")
     store = Away(fake_store.client)
-    reaper = Reaper(store, store.client, Judge(LEASE), "deploys")
+    reaper = Reaper(store, store.client, Judge(LEASE))
     reaper.step()
     time.sleep(LEASE)
     store.away = True
@@ -112,7 +112,7 @@ def test_an_answer_that_takes_long_proves_nothing(valkey: str, keys: Keys) -> No
     create_deploy(keys.app, keys.deploy, url=valkey)
     open_log(keys.app, keys.deploy, url=valkey).close()
     with FaultProxy(valkey) as proxy, redis.Redis.from_url(proxy.url) as client:
-        reaper = Reaper(Store(client), client, Judge(LEASE), "deploys")
+        reaper = Reaper(Store(client), client, Judge(LEASE))
         reaper.step()
         proxy.faults.delay = SLOW_LOOK_SECONDS
         reaper.step()
