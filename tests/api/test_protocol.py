@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -66,7 +67,9 @@ async def test_headers_that_drip_do_not_keep_a_connection(port: int) -> None:
     while not closing.done():
         writer.write(b"a")
         await asyncio.sleep(SECONDS / 20)
-    assert await closing == b""
+    # A byte that crosses with the close may be answered by a reset.
+    with suppress(ConnectionResetError):
+        assert await closing == b""
     writer.close()
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -193,7 +193,8 @@ def test_with_every_worker_gone_the_service_alone_ends_their_deploys(
         everyone = [pool.pid, *descendants(pool.pid)]
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in everyone:
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
         pool.wait()
     assert_ended(seen.logs(WITHIN + 3), valkey, *LOST)
     with watchers() as others:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -148,7 +148,8 @@ def test_a_killed_worker_is_noticed_by_the_api(deploys: Deploys) -> None:
         watching = pool.submit(watch, api.stream_url(keys.app, keys.deploy))
         # The children first: they would end their deploy if they saw their parent die.
         for pid in (horse(worker), *descendants(worker.pid), worker.pid):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         log = watching.result(20)
     assert_whole(log)
     assert [data["status"] for kind, data, _ in log.events if kind == "status"] == ["queued", "building", "failed"]
