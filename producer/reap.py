@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from producer.keys import Keys
-from producer.lease import Watch
+from producer.lease import Deadlines, Watch
 from producer.state import State
 from producer.status import Status
 
@@ -30,7 +30,8 @@ class Judge:
     `queue_timeout` seconds where that is not 0.
 
     A building deploy is over when its writer has shown no sign of life for a whole `lease` (seconds), when its deadline
-    has passed, or when the grace after a cancel is over. How long is measured on the observer's monotonic clock.
+    has passed, or when the grace after a cancel is over. How long is measured on the observer's monotonic clock, so
+    that a jump of the wall clock ends no deploy.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Judge:
         self._looked_at = float("-inf")
         self._writers: Watch[Keys, tuple[str, str]] = Watch()
         self._cancels: Watch[Keys, float] = Watch()
+        self._deadlines: Deadlines[Keys] = Deadlines()
+        self._queue_deadlines: Deadlines[Keys] = Deadlines()
 
     def judge(
         self, keys: Keys, state: State, now: float, redis_time: float, *, job_known: bool = True
@@ -62,7 +65,7 @@ class Judge:
         if state.cancel is not None and self._cancels.unchanged(keys, state.cancel, now) >= self._grace:
             detail = f"the job did not stop within {self._grace:g} s of the cancel"
             return Verdict(Status.CANCELLED, "cancelled", detail)
-        if state.deadline is not None and redis_time > state.deadline:
+        if self._late(keys, state, now, redis_time):
             return Verdict(Status.FAILED, "timeout", "the deploy ran past its time limit")
         if silent >= self.lease:
             detail = f"its worker has shown no sign of life for {self.lease:g} s"
@@ -82,12 +85,16 @@ class Judge:
     def _judge_queued(self, keys: Keys, state: State, now: float, redis_time: float, job_known: bool) -> Verdict | None:
         if self._jobs.unchanged(keys, job_known, now) >= self.lease and not job_known:
             return Verdict(Status.FAILED, "never_started", "the queue has no job for it")
-        if state.deadline is not None and redis_time > state.deadline:
+        if self._late(keys, state, now, redis_time):
             return Verdict(Status.FAILED, "never_started", "nobody has started it in time")
-        if self._queue_timeout and redis_time - state.queued_at > self._queue_timeout:
-            detail = f"no worker took it within {self._queue_timeout:g} s"
+        limit = self._queue_timeout
+        if limit and self._queue_deadlines.passed(keys, state.queued_at + limit, now, redis_time):
+            detail = f"no worker took it within {limit:g} s"
             return Verdict(Status.FAILED, "queue_timeout", detail)
         return None
+
+    def _late(self, keys: Keys, state: State, now: float, redis_time: float) -> bool:
+        return state.deadline is not None and self._deadlines.passed(keys, state.deadline, now, redis_time)
 
     def reset(self) -> None:
         """Redis did not answer throughout: nothing seen so far counts."""
@@ -100,3 +107,5 @@ class Judge:
         self._writers.keep(keys)
         self._jobs.keep(keys)
         self._cancels.keep(keys)
+        self._deadlines.keep(keys)
+        self._queue_deadlines.keep(keys)

@@ -94,6 +94,22 @@ def test_a_queued_deploy_is_judged(queue_timeout: float, looks: list[tuple[float
     assert found == [want for *_, want in looks]
 
 
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_a_clock_that_jumps_by_an_hour_ends_nothing_and_puts_nothing_off(jump: float) -> None:
+    """The clock of Redis is trusted for how long is left when a deploy is first seen, and not again."""
+    judge = Judge(lease=10, queue_timeout=60)
+
+    def look(at: float, redis_time: float) -> list[Verdict | None]:
+        states = [(KEYS, replace(BUILDING, deadline=T0 + 30, beat=str(at))), (OTHER, QUEUED)]
+        return [judge.judge(keys, state, 500 + at, redis_time) for keys, state in states]
+
+    assert look(0, T0) == [None, None]
+    assert look(5, T0 + 5 + jump) == [None, None]
+    assert look(30, T0 + 30 + jump) == [None, None]
+    assert look(30.1, T0 + 30.1 + jump) == [LATE, None]
+    assert look(60.1, T0 + 60.1 + jump) == [LATE, WAITED]
+
+
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.FAILED, Status.CANCELLED])
 def test_a_finished_deploy_is_left_alone(status: Status) -> None:
     """Whatever else its state says."""
