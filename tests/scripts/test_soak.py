@@ -13,8 +13,8 @@ from producer.keys import Keys
 from producer.proof import Proof
 from producer.state import Snapshot, State
 from producer.status import Status
-from scripts.soak_ledger import Deploy, Ledger, Record
-from scripts.soak_wire import Decoder, Event
+from scripts.soaking.ledger import Deploy, Ledger, Record
+from scripts.soaking.wire import Decoder, Event
 from tests.faults import alive, descendants
 from tests.helpers import ROOT, every_cut, wait_until
 

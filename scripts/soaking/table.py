@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from scripts.soak_course import HOSTILE, QUIET
-from scripts.soak_ledger import Ledger
-from scripts.soak_parts import Replica
+from scripts.soaking.course import HOSTILE, QUIET
+from scripts.soaking.ledger import Ledger
+from scripts.soaking.parts import Replica
 
 _WIDTH = 34
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
-from scripts.soak_course import Course
-from scripts.soak_ledger import Ledger, Record
-from scripts.soak_parts import Replica
-from scripts.soak_wire import PIECE, SILENCE_SECONDS, Decoder, Wrong, ask, stream_path
+from scripts.soaking.course import Course
+from scripts.soaking.ledger import Ledger, Record
+from scripts.soaking.parts import Replica
+from scripts.soaking.wire import PIECE, SILENCE_SECONDS, Decoder, Wrong, ask, stream_path
 
 
 @dataclass(frozen=True)

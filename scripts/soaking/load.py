@@ -8,10 +8,10 @@ import httpx2
 
 from producer.keys import Keys
 from producer.simulate import ScenarioName
-from scripts.soak_course import Course
-from scripts.soak_ledger import Deploy, Ledger
-from scripts.soak_parts import Parts
-from scripts.soak_writers import Job, draw
+from scripts.soaking.course import Course
+from scripts.soaking.ledger import Deploy, Ledger
+from scripts.soaking.parts import Parts
+from scripts.soaking.writers import Job, draw
 from worker.scenarios import SCENARIOS
 
 APP = "soak"

@@ -10,7 +10,7 @@ from producer.deploys import Limits
 from producer.errors import DeployCancelled, DeployExists, DeployLogError, StoreAway
 from producer.keys import Keys
 from producer.library import create_deploy, open_log
-from scripts.soak_ledger import Deploy, text
+from scripts.soaking.ledger import Deploy, text
 
 _FLUSHED_LINES = 100
 

@@ -1,7 +1,7 @@
 """Times the delivery of lines, in a process of its own, so that the load of the soak itself does not blur it.
 
-`python -m scripts.soak_probe REDIS SECONDS API...` writes a log at a steady pace, watches it over each of the APIs, and
-prints how many seconds each line took to each watcher, as a JSON list.
+`python -m scripts.soaking.probe REDIS SECONDS API...` writes a log at a steady pace, watches it over each of the APIs,
+and prints how many seconds each line took to each watcher, as a JSON list.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from producer.keys import Keys
 from producer.library import create_deploy, open_log
-from scripts.soak_wire import Decoder, ask, stream_path
+from scripts.soaking.wire import Decoder, ask, stream_path
 from worker.lifetime import die_with_parent
 
 _APP = "probe"
@@ -26,7 +26,7 @@ _LIVE_SECONDS = 0.3
 async def probe(redis_url: str, seconds: float, apis: Sequence[str]) -> list[float]:
     """Run it in a process of its own; nothing where that fails."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "scripts.soak_probe", redis_url, f"{seconds}", *apis),
+        *(sys.executable, "-m", "scripts.soaking.probe", redis_url, f"{seconds}", *apis),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,

@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 
 from producer.connect import connect_async
 from scripts.faults import Faults, descendants
-from scripts.soak_ledger import Ledger
-from scripts.soak_parts import Parts
+from scripts.soaking.ledger import Ledger
+from scripts.soaking.parts import Parts
 
 _PAUSE_SECONDS = 0.3, 4.0
 _AT_ONCE = 3

@@ -18,14 +18,14 @@ from producer.deploys import states
 from producer.errors import DeployLogError
 from producer.store import AsyncStore
 from scripts.embedded import EmbeddedError
-from scripts.soak_course import FAULTS, HOSTILE, QUIET, Course
-from scripts.soak_crowd import Crowd
-from scripts.soak_faults import Injector
-from scripts.soak_ledger import Ledger
-from scripts.soak_load import Load
-from scripts.soak_parts import Parts, parts
-from scripts.soak_probe import probe
-from scripts.soak_table import progress, table
+from scripts.soaking.course import FAULTS, HOSTILE, QUIET, Course
+from scripts.soaking.crowd import Crowd
+from scripts.soaking.faults import Injector
+from scripts.soaking.ledger import Ledger
+from scripts.soaking.load import Load
+from scripts.soaking.parts import Parts, parts
+from scripts.soaking.probe import probe
+from scripts.soaking.table import progress, table
 from scripts.stack import StackError
 
 EXIT_WHOLE, EXIT_BROKEN, EXIT_AWAY, EXIT_INTERRUPTED = 0, 1, 69, 130

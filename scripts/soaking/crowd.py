@@ -5,11 +5,11 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
-from scripts.soak_course import QUIET, Course
-from scripts.soak_ledger import Deploy, Ledger, Record
-from scripts.soak_parts import Parts
-from scripts.soak_watchers import Watcher
-from scripts.soak_wire import Wrong, vanish
+from scripts.soaking.course import QUIET, Course
+from scripts.soaking.ledger import Deploy, Ledger, Record
+from scripts.soaking.parts import Parts
+from scripts.soaking.watchers import Watcher
+from scripts.soaking.wire import Wrong, vanish
 
 _PLAIN = ("plain", "plain", "plain", "hopping", "hopping", "proxied")
 _ROUGH = ("slow", "stalling", "vanishing", "hammering", "trickling")
