@@ -1,0 +1,74 @@
+"""Starts and stops the processes that are measured."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from scripts.bench.errors import CannotMeasure
+from worker.lifetime import die_with_parent
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 10.0
+_SHOWN_LINES = 3
+
+Process = subprocess.Popen[bytes]
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path, *, pipe: bool = False) -> Process:
+    """Start a process; what it says goes to `log`, but its standard output, with `pipe`, to us."""
+    with log.open("ab") as said:
+        # In a session of its own: Ctrl-C ends the benchmark, which then ends its processes.
+        return subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipe else said,
+            stderr=said,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+def stop(process: Process) -> None:
+    """End the process, and wait for it."""
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def await_port(process: Process, port: int, log: Path) -> None:
+    """Wait until the process listens on this loopback port. Raises CannotMeasure, with what it said last."""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.01)
+    raise CannotMeasure(f"it does not start: {last_words(log)}")
+
+
+def last_words(log: Path) -> str:
+    """The end of a log, in one line."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return " / ".join(line.strip() for line in lines[-_SHOWN_LINES - 1 :] if line.strip()) or "it said nothing"
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without the developer's own settings of deploytail."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYTAIL_")}
