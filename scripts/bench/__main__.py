@@ -19,11 +19,13 @@ from scripts.bench.errors import CannotMeasure, CannotStart
 from scripts.bench.peers import registry
 from scripts.bench.results import Results
 from scripts.bench.rig import Rig, rig
+from scripts.bench.scaling import Series
 from scripts.embedded import EmbeddedError
 
 EXIT_WHOLE, EXIT_ERRORS, EXIT_USAGE, EXIT_AWAY, EXIT_INTERRUPTED = 0, 1, 2, 69, 130
 
 _QUICK_SECONDS = 0.3
+_CEILING_TIMES = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +58,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long a paced case runs (default: 4)")
     parser.add_argument("--redis", metavar="URL", help="a Redis to use; by default an embedded Valkey")
     parser.add_argument("--quick", action="store_true", help="all cases once, tiny: shows that it works, no figures")
-    parser.add_argument("--scaling", action="store_true", help="how the cost of deploytail grows, instead of the cases")
+    growths = [series.name for series in suite.SCALING]
+    parser.add_argument(
+        "--scaling",
+        nargs="*",
+        metavar="NAME",
+        choices=growths,
+        help=f"instead of the cases: how the cost of deploytail grows with {', '.join(growths)} (default: all)",
+    )
     parser.add_argument("--list", action="store_true", help="the cases, and who takes part in them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
@@ -69,15 +78,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.scaling:
-        cases = [case for series in suite.SCALING for case in series.cases]
+    scaling: list[Series] = []
+    if options.scaling is not None:
+        scaling = [each for each in suite.SCALING if not options.scaling or each.name in options.scaling]
+        scaling = [each.ends() for each in scaling] if options.quick else scaling
+        cases = [case for each in scaling for case in each.cases]
     else:
         cases = [case for case in suite.CASES if not options.case or case.name in options.case]
     sizes = Sizes(options.seconds or (_QUICK_SECONDS if options.quick else Sizes.seconds), options.quick)
-    rounds = options.rounds or (1 if options.quick or options.scaling else 3)
+    rounds = options.rounds or (1 if options.quick or scaling else 3)
     with rig(options.redis) as parts:
         results = _measure(parts, cases, options.peer, rounds, sizes)
-    sheets = table.growing(results, suite.SCALING) if options.scaling else table.beside(results)
+    sheets = table.growing(results, scaling) if scaling else table.beside(results)
     table.show(results, sheets)
     if options.json:
         options.json.write_text(json.dumps(results.as_json(), indent=2) + "\n")
@@ -93,7 +105,9 @@ def _measure(parts: Rig, cases: list[Case], wanted: list[str] | None, rounds: in
     asked = [name for name in asked if not wanted or name in wanted]
     left_out = {name: reason for name in asked if (reason := registry.missing(name))}
     peers = [name for name in asked if name not in left_out]
-    results = Results(cases, peers, machine.describe(parts), load.ceiling(parts.binary), left_out)
+    results = Results(
+        cases, peers, machine.describe(parts), load.ceiling(parts.binary, sizes.of(_CEILING_TIMES, 1)), left_out
+    )
     began = time.monotonic()
     for turn in range(rounds):
         for case in cases:
@@ -103,7 +117,7 @@ def _measure(parts: Rig, cases: list[Case], wanted: list[str] | None, rounds: in
                 try:
                     results.add(case, peer, case.run(parts, peer, sizes))
                 except (CannotMeasure, DeployLogError, RedisError, OSError) as error:
-                    results.failed(case, peer, str(error))
+                    results.failed(case, peer, " ".join([str(error), *getattr(error, "__notes__", [])]))
     return results
 
 

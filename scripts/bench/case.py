@@ -25,6 +25,11 @@ class Sizes:
     seconds: float = 4.0
     quick: bool = False
 
+    @property
+    def settle(self) -> float:
+        """How many seconds to let everything come to rest."""
+        return 0.1 if self.quick else 1.0
+
     def of(self, full: int, quick: int) -> int:
         """The number that counts."""
         return quick if self.quick else full

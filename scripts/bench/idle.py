@@ -12,7 +12,6 @@ from scripts.bench.peers.peer import need_process
 from scripts.bench.results import OURS
 from scripts.bench.rig import Rig
 
-_SETTLE_SECONDS = 1.0
 _OURS = (OURS, "deploytail-2")
 _ROWS = (
     Row("kb", "server memory each", "KB"),
@@ -38,6 +37,7 @@ def cases() -> list[Case]:
 
 def _idle(rig: Rig, name: str, sizes: Sizes, *, watchers: int, deploys: int = 1) -> Figures:
     watchers, deploys = sizes.of(watchers, 20), sizes.of(deploys, min(deploys, 20))
+    others = rig.redis_connections()
     with registry.live(name, rig) as peer, ExitStack() as feeds:
         paths = []
         for _ in range(deploys):
@@ -45,16 +45,17 @@ def _idle(rig: Rig, name: str, sizes: Sizes, *, watchers: int, deploys: int = 1)
             paths.append(peer.path(deploy))
             if deploys == 1:  # a thousand writers in this process would be a load of their own
                 feeds.enter_context(peer.feed(deploy))
+                others += peer.feed_connections
         # What the first watcher of all has to pay for is not each one's.
         with load.watching(rig.binary, peer.port, paths[:1], 1) as watch:
             watch.await_word("ready")
-            time.sleep(_SETTLE_SECONDS)
-            before, connections = measure.resident(peer.pids), rig.redis_connections()
+            time.sleep(sizes.settle)
+            before = measure.resident(peer.pids)
         with load.watching(rig.binary, peer.port, paths, watchers) as watch:
             watch.await_word("ready")
-            time.sleep(_SETTLE_SECONDS)
+            time.sleep(sizes.settle)
             need_process(peer)
-            after, connections = measure.resident(peer.pids), rig.redis_connections() - connections
+            after, connections = measure.resident(peer.pids), rig.redis_connections() - others
             watch.stop()
             seen = watch.result()
     if seen.errors:

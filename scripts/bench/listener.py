@@ -79,10 +79,10 @@ def _main(url: str, channel: str) -> None:
         connection = client.connection_pool.make_connection()
         connection.connect()
         connection.send_command("SUBSCRIBE", channel)
-        connection.read_response()
         # Parsing every message would cost more than sending it does.
         raw: socket.socket = connection._sock  # noqa: SLF001
         raw.settimeout(None)
+        raw.recv(_READ_BYTES)  # the confirmation
         print("ready", flush=True)
         print(_listen(raw), flush=True)
 

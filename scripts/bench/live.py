@@ -99,7 +99,7 @@ def _burst(rig: Rig, name: str, sizes: Sizes) -> Figures:
             load.watching(rig.binary, peer.port, [peer.path(deploy)], watchers, lines=count) as watch,
         ):
             watch.await_word("ready")
-            time.sleep(_SETTLE_SECONDS)
+            time.sleep(sizes.settle)
             began = time.monotonic_ns()
             feed.burst(texts)
             watch.await_word("all")

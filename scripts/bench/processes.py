@@ -20,7 +20,7 @@ Process = subprocess.Popen[bytes]
 
 def start(command: Sequence[str], environment: Mapping[str, str], log: Path, *, pipe: bool = False) -> Process:
     """Start a process; what it says goes to `log`, but its standard output, with `pipe`, to us."""
-    with log.open("ab") as said:
+    with log.open("wb") as said:
         # In a session of its own: Ctrl-C ends the benchmark, which then ends its processes.
         return subprocess.Popen(
             list(command),

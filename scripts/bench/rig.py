@@ -10,8 +10,11 @@ from typing import Any
 import redis
 
 from producer.connect import connect
+from producer.keys import LIVE, Keys, app_index
 from scripts.bench import load, measure
 from scripts.embedded import valkey
+
+APP = "bench"
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,16 @@ class Rig:
         return f"{name} {found.get(f'{name}_version', found['redis_version'])}"
 
     def clear(self) -> None:
-        """Forget what earlier cases have left, so that each finds the same Redis."""
+        """Remove what earlier cases have left, so that each finds the same Redis. Messages of Nchan expire."""
         if self.own:
             self.redis.flushall()
+            return
+        deploys: Any = self.redis.zrange(app_index(APP), 0, -1)
+        for deploy in deploys:
+            keys = Keys(APP, deploy.decode())
+            self.redis.delete(keys.log, keys.state)
+            self.redis.zrem(LIVE, keys.member)
+        self.redis.delete(app_index(APP))
 
     def _info(self, section: str) -> dict[str, Any]:
         return self.redis.info(section)
@@ -62,4 +72,8 @@ def rig(redis_url: str | None) -> Iterator[Rig]:
         if redis_url is None:
             # It is the streams that are measured, not the disk.
             client.config_set("appendonly", "no")
-        yield Rig(folder, url, client, binary, own=redis_url is None)
+        parts_of_all = Rig(folder, url, client, binary, own=redis_url is None)
+        try:
+            yield parts_of_all
+        finally:
+            parts_of_all.clear()

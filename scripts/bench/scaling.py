@@ -1,7 +1,7 @@
 """How the cost of deploytail grows: with lines, watchers, live deploys, and watchers against deploys."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 
@@ -38,26 +38,35 @@ _CATCH_UPS = 3
 class Series:
     """One table: a case for each size of one thing."""
 
+    name: str
     title: str
     cases: tuple[Case, ...]
+
+    def ends(self) -> "Series":
+        """The smallest and the largest size only."""
+        return replace(self, cases=(self.cases[0], self.cases[-1]))
 
 
 def series() -> tuple[Series, ...]:
     """All tables."""
     return (
         Series(
+            "lines",
             "Lines of one deploy, written as fast as it goes, to one watcher; 10,000 are cached",
             tuple(_case("lines", f"{count:,}", _LOG_ROWS, partial(_lines, count=count)) for count in _powers(3, 6)),
         ),
         Series(
+            "watchers",
             "Watchers of one deploy",
             tuple(_live("watchers", f"{watchers:,}", watchers, 1) for watchers in _powers(0, 4)),
         ),
         Series(
+            "deploys",
             "Deploys live at once, a watcher each",
             tuple(_live("deploys", f"{deploys:,}", 1, deploys) for deploys in _powers(0, 3)),
         ),
         Series(
+            "product",
             "1,000 streams: watchers of each deploy x deploys",
             tuple(
                 _live("product", f"{1_000 // deploys:,} x {deploys:,}", 1_000 // deploys, deploys)

@@ -17,9 +17,9 @@ from scripts.bench import processes
 from scripts.bench.case import Case, Figures, Row, Sizes
 from scripts.bench.errors import CannotMeasure
 from scripts.bench.peers import registry
-from scripts.bench.peers.peer import APP, Peer
+from scripts.bench.peers.peer import Peer
 from scripts.bench.results import OURS
-from scripts.bench.rig import Rig
+from scripts.bench.rig import APP, Rig
 
 _ROWS = (Row("ms", "to the first line", "ms"),)
 _QUEUE = "deploys"

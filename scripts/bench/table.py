@@ -88,6 +88,8 @@ def number(value: float) -> str:
         return f"{value / 1e6:,.1f} M"
     if value >= 9_995:
         return f"{value / 1e3:,.0f} k"
+    if value == int(value):
+        return f"{value:,.0f}"
     for least, places in ((99.95, 0), (9.995, 1), (0.0995, 2)):
         if value >= least:
             return f"{value:,.{places}f}"

@@ -9,7 +9,8 @@ from producer.deploys import Limits
 from producer.status import Status
 from producer.writer import Writer
 from scripts.bench.lines import STREAM
-from scripts.bench.peers.peer import APP, Feed, LivePeer
+from scripts.bench.peers.peer import Feed, LivePeer
+from scripts.bench.rig import APP
 
 _KEPT_SECONDS = 600
 _EXTRA_EVENTS = 16  # the statuses and the last line
@@ -41,6 +42,7 @@ class LogPeer(LivePeer):
     """A service that reads deploytail's layout."""
 
     cap_events: ClassVar[int] = 10_000
+    feed_connections = 1
 
     def path(self, deploy: str) -> str:
         """The path of deploytail's endpoint, which the others have, too."""

@@ -13,8 +13,6 @@ from scripts.bench.errors import CannotMeasure
 from scripts.bench.rig import Rig
 from scripts.faults import descendants
 
-APP = "bench"
-
 
 class Feed(Protocol):
     """Writes the log of one deploy."""
@@ -34,6 +32,7 @@ class Peer(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    feed_connections: ClassVar[int] = 0  # to Redis, that its feed has
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -87,6 +86,8 @@ class Peer(ABC):
         if self.process:
             processes.stop(self.process)
             self.process = None
+        if isinstance(error, CannotMeasure) and self.log.exists() and self.log.stat().st_size:
+            error.add_note(f"(its log ends in: {processes.last_words(self.log)})")
 
 
 class LivePeer(Peer):

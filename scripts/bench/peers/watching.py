@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 _CONNECTIONS = 20_000
+_PATIENCE_SECONDS = 120.0  # the default is 5 s, too little once 50 clients want 10,000 lines each
 _CONFIRM_SECONDS = 10.0
 _ENDS = ("complete", "failed", "cancelled")
 
@@ -32,7 +33,12 @@ def event(data: str) -> Event:
 
 def connect() -> "Redis":
     """A client with a connection for each watcher. hiredis parses its replies."""
-    return Redis.from_url(sys.argv[2], decode_responses=True, max_connections=_CONNECTIONS)
+    return Redis.from_url(
+        sys.argv[2],
+        decode_responses=True,
+        max_connections=_CONNECTIONS,
+        socket_timeout=_PATIENCE_SECONDS,
+    )
 
 
 async def begin(client: "Redis", pubsub: PubSub, app_id: str, deploy_id: str) -> list[str]:
