@@ -36,7 +36,7 @@ class Seen:
     others: int  # messages that are no lines of the benchmark
     lost: int
     doubled: int
-    gaps: int
+    told: int  # lines that did not come, as a gap said
     unfinished: int  # streams that ended without `done`, or not at all
     errors: int
     error: str  # the first of them
@@ -52,7 +52,12 @@ class Seen:
     def check(self, frames: int) -> None:
         """Raise CannotMeasure unless exactly so many lines came, in order, and every stream ended."""
         wrong = [f"{self.errors} connections failed ({self.error})"] if self.errors else []
-        counts = ("lost", self.lost), ("doubled", self.doubled), ("unfinished streams", self.unfinished)
+        counts = (
+            ("lost", self.lost),
+            ("doubled", self.doubled),
+            ("told of as a gap", self.told),
+            ("unfinished streams", self.unfinished),
+        )
         wrong += [f"{count:,} {what}" for what, count in counts if count]
         if not wrong and self.frames != frames:
             wrong.append(f"{self.frames:,} lines came of {frames:,}")

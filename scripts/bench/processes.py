@@ -18,15 +18,15 @@ _SHOWN_LINES = 3
 Process = subprocess.Popen[bytes]
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], log: Path, *, pipe: bool = False) -> Process:
-    """Start a process; what it says goes to `log`, but its standard output, with `pipe`, to us."""
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Start a process; what it complains of goes to `log`."""
     with log.open("wb") as said:
         # In a session of its own: Ctrl-C ends the benchmark, which then ends its processes.
         return subprocess.Popen(
             list(command),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if pipe else said,
+            stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,
             preexec_fn=die_with_parent,
@@ -41,8 +41,6 @@ def stop(process: Process) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout:
-        process.stdout.close()
 
 
 def await_port(process: Process, port: int, log: Path) -> None:

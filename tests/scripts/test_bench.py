@@ -191,6 +191,15 @@ def test_the_load_client_sees_what_is_wrong(binary: Path, order: tuple[int, ...]
         seen.check(5)
 
 
+def test_a_gap_is_told_apart_from_a_loss(binary: Path) -> None:
+    """It is no loss, but no figure either, where all lines should have come."""
+    gap = b'event: gap\nid: 5\ndata: {"from":4,"to":5,"reason":"trimmed"}\n\n'
+    seen = watch(binary, FRAMES[0] + gap + FRAMES[3] + FRAMES[4] + DONE)
+    assert (seen.frames, seen.told, seen.lost, seen.doubled) == (3, 2, 0, 0)
+    with pytest.raises(CannotMeasure, match="2 told of as a gap"):
+        seen.check(3)
+
+
 def test_a_stream_that_is_cut_or_refused_is_no_figure(binary: Path) -> None:
     """No `done`, or no 200."""
     cut = watch(binary, b"".join(FRAMES))
