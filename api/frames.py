@@ -5,6 +5,7 @@ event of a blank line that follows them.
 """
 
 import json
+from collections.abc import Sequence
 
 from producer.event import Event
 
@@ -16,6 +17,11 @@ def event(event: Event) -> bytes:
     """The frame of a log line (unnamed) or a status change; its id is its seq."""
     name = b"" if event.status is None else b"event: status\n"
     return b"%sid: %d\ndata: %s\n\n" % (name, event.seq, event.data)
+
+
+def lines(entries: Sequence[bytes], first: int) -> list[bytes]:
+    """The frames of log lines, as they are stored, numbered from `first` on."""
+    return [b"id: %d\ndata: %s\n\n" % numbered for numbered in enumerate(entries, first)]
 
 
 def gap(first: int, last: int | None, reason: str, identity: int | None = None) -> bytes:
@@ -43,3 +49,13 @@ def retry(milliseconds: int) -> bytes:
 def comment(text: str) -> bytes:
     """A line that clients ignore. `text` has no line breaks."""
     return f": {text}\n".encode()
+
+
+def http_chunk(pieces: Sequence[bytes]) -> bytes:
+    """The pieces joined, as one chunk of an HTTP/1.1 body (RFC 9112, section 7.1). They must not all be empty."""
+    return b"".join((b"%x\r\n" % sum(map(len, pieces)), *pieces, b"\r\n"))
+
+
+def http_chunk_data(chunk: bytes) -> bytes:
+    """What is inside a chunk."""
+    return chunk[chunk.index(b"\n") + 1 : -2]

@@ -17,6 +17,7 @@ from producer.home import find_running
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 _POOL_SECONDS = 10
+_READ_BYTES = 1024 * 1024  # a whole log is megabytes
 
 
 def redis_url(given: str | None = None) -> str:
@@ -71,7 +72,11 @@ def connect_async(url: str, *, connections: int, retries: int = 3) -> "redis.asy
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries)
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, max_connections=connections, timeout=_POOL_SECONDS, **_options(retry)
+            url,
+            max_connections=connections,
+            timeout=_POOL_SECONDS,
+            socket_read_size=_READ_BYTES,
+            **_options(retry),
         )
         pool.make_connection()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError) as error:

@@ -8,7 +8,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
-from producer.calls import Call, Procedure, Request
+from producer.calls import Call, Procedure, Request, Transaction
 from producer.errors import DeployLogError, StoreAway, StoreCorrupt, StoreFull, StoreRefused
 
 T = TypeVar("T")
@@ -42,8 +42,9 @@ class Store:
                 return self.client.evalsha(request.script.sha, len(request.keys), *request.keys, *request.arguments)
             except NoScriptError:
                 return self.client.eval(request.script.text, len(request.keys), *request.keys, *request.arguments)
-        with self.client.pipeline(transaction=False) as pipeline:
-            for command in request:
+        whole = isinstance(request, Transaction)
+        with self.client.pipeline(transaction=whole) as pipeline:
+            for command in request.commands if isinstance(request, Transaction) else request:
                 pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
             return _replies(pipeline.execute(raise_on_error=False))
 
@@ -80,8 +81,9 @@ class AsyncStore:
                 )
             except NoScriptError:
                 return await self.client.eval(request.script.text, len(request.keys), *request.keys, *request.arguments)
-        async with self.client.pipeline(transaction=False) as pipeline:
-            for command in request:
+        whole = isinstance(request, Transaction)
+        async with self.client.pipeline(transaction=whole) as pipeline:
+            for command in request.commands if isinstance(request, Transaction) else request:
                 pipeline.execute_command(*command)
             return _replies(await pipeline.execute(raise_on_error=False))
 

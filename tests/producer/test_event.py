@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.event import MAX_LINE_BYTES, Event, clean, decode, encode_line, encode_status
+from producer.event import MAX_LINE_BYTES, Event, are_lines, clean, decode, encode_line, encode_status
 from producer.proof import Proof
 from producer.status import Status
 
@@ -231,3 +231,46 @@ def test_a_clean_line_is_valid_and_bounded(piece: str | bytes, times: int) -> No
     text = clean(piece * times)
     assert len(text.encode()) <= MAX_LINE_BYTES
     assert clean(text) == text
+
+
+LINES = [encode_line(seq, TS, f"line {seq}", "stdout") for seq in (7, 8, 9)]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [LINES[0], LINES[2]],
+        [LINES[1], LINES[0]],
+        [*LINES[:2], encode_status(9, TS, Status.COMPLETE, proof=Proof())],
+        [LINES[0], b""],
+        [LINES[0] + b"\n" + LINES[1], b""],
+        [LINES[0] + b"\n" + LINES[1], LINES[2]],
+        [LINES[0], LINES[1][:-1], LINES[2]],
+        [LINES[0], LINES[1] + b"\r"],
+        [LINES[0], LINES[1][:-1] + b"\n}"],
+        [LINES[0], b'{"ts":1,"seq":8,"line":"x"}'],
+        [LINES[0], b'{"seq":8,"ts":1,"line":"x","status":"failed"}'],
+        [LINES[0], b'{"seq":8,"ts":NaN,"line":"x"}'],
+        [LINES[0], b'{"seq":8,"ts":1,"line":"\xff"}'],
+        [LINES[0], b'{"seq":8,"ts":1,"line":"\\ud800"}'],
+        [b"garbage"],
+    ],
+)
+def test_what_is_not_all_lines_in_order_is_told(entries: list[bytes]) -> None:
+    """A hole, a status, bytes that are not ours: then each is looked at by itself."""
+    assert not are_lines(entries, 7)
+
+
+def test_lines_in_order_are_told() -> None:
+    """From their own first number on, and from no other."""
+    assert [are_lines(LINES, first) for first in (6, 7, 8)] == [False, True, False]
+
+
+@given(st.lists(st.binary(max_size=12) | st.sampled_from([*LINES, b'{"seq":7', b"\n", b"}"]), min_size=1, max_size=4))
+def test_what_counts_as_lines_is_what_each_decodes_to(entries: list[bytes]) -> None:
+    """The quick look at many is never kinder than the look at each."""
+    decoded = [decode(entry) for entry in entries]
+    right = all(
+        event is not None and event.line is not None and event.seq == 7 + at for at, event in enumerate(decoded)
+    )
+    assert are_lines(entries, 7) == right
