@@ -1,9 +1,9 @@
 """`python -m api`: the service on its own."""
 
-import socket
 import sys
 
 from api.app import create_app
+from api.processes import Supervisor, bind
 from api.server import serve
 from api.settings import ApiSettings
 from producer.connect import redis_url, shown
@@ -13,16 +13,15 @@ from producer.errors import InvalidAddress, NoAddress
 def main() -> int:
     """Serve until a signal comes; 2 for wrong usage, 69 where no Redis is named, or the address is taken."""
     settings = ApiSettings.from_command_line("python -m api")
+    several = settings.processes > 1
     try:
         app = create_app(settings)
     except (InvalidAddress, NoAddress) as error:
         print(f"deploytail: {error}", file=sys.stderr)
         return 2 if isinstance(error, InvalidAddress) else 69
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        # With several, this one only keeps the port: it never listens.
+        listener = bind(settings.host, settings.port, shared=several)
     except OSError as error:
         print(
             f"deploytail: cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
@@ -36,6 +35,8 @@ def main() -> int:
         f"deploytail api on http://{shown_host}:{port}, logs in {shown(redis_url(settings.redis_url))}",
         flush=True,
     )
+    if several:
+        return Supervisor(settings, port).run()
     serve(app, settings, listener)
     return 0
 

@@ -11,6 +11,7 @@ class ApiSettings(Settings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8400, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    processes: int = Field(1, ge=1, le=64, description="how many processes serve the port")
     max_watchers: int = Field(10_000, ge=1, description="open streams of this process")
     max_watchers_per_caller: int = Field(2_000, ge=1, description="open streams of one address")
     memory: int = Field(256 * 1024 * 1024, ge=1024 * 1024, description="bytes of log held in memory")
