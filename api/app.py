@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import deploys, errors, health, logs
+from api.front import Application
 from api.hub import Hub
 from api.limits import Slots
 from api.openapi import publish_events
@@ -62,7 +63,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         services.queue.close()
         await store.client.aclose()
 
-    app = FastAPI(
+    app = Application(
         title="deploytail",
         version="0.1.0",
         summary="Streams the log of a deploy while it runs, and replays it when it is over.",

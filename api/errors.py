@@ -1,6 +1,7 @@
 """Errors to responses: one map, and always the documented shape."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -75,12 +76,16 @@ def not_found(path: dict[str, Any]) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Let `app` answer every error in the documented shape."""
-    app.add_exception_handler(DeployLogError, _of_log)
-    app.add_exception_handler(QueueAway, _of_queue)
-    app.add_exception_handler(TooManyWatchers, _of_limit)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(Exception, _of_bug)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """What `app` answers to an error, for what is served without it. Raises the error where it is a bug."""
+    for kind in type(error).__mro__:
+        if kind is not Exception and kind in _HANDLERS:
+            return await _HANDLERS[kind](request, error)
+    raise error
 
 
 async def _of_log(request: Request, error: Exception) -> Response:
@@ -120,3 +125,13 @@ async def _of_validation(_: Request, error: Exception) -> Response:
 
 async def _of_bug(_: Request, __: Exception) -> Response:
     return response(500, "Something went wrong on our side")
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    DeployLogError: _of_log,
+    QueueAway: _of_queue,
+    TooManyWatchers: _of_limit,
+    HTTPException: _of_http,
+    RequestValidationError: _of_validation,
+    Exception: _of_bug,
+}

@@ -8,14 +8,15 @@ published from the confirmation on is received and merged by sequence number, so
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from api.catchup import PAGE_BYTES, page
 from api.follow import Follow, Next
+from api.live import Live
 from api.run import Run
-from api.subscriber import Subscriber
+from api.subscriber import Message, Subscriber
 from producer import calls
 from producer.deploys import states
 from producer.errors import DeployLogError, StoreAway, StoreCorrupt, UnknownDeploy
@@ -45,6 +46,7 @@ class Topic:
         self.channel = keys.events.encode()
         self.run = Run()
         self.follow = Follow(self.run)
+        self.live = Live()
         self.watchers = 0
         self.waiting: set[Waiting] = set()
         self.error: Exception | None = None
@@ -55,7 +57,10 @@ class Topic:
         self._read_again = False
 
     def wake(self) -> None:
-        """Let all that wait look again."""
+        """Send all that ride along what is new, and let all that wait look again."""
+        self.live.deliver(self.run, _now())
+        if self.follow.ended or self.error is not None:
+            self.live.release()
         waiting, self.waiting = self.waiting, set()
         for watcher in waiting:
             watcher.wake()
@@ -98,7 +103,7 @@ class Hub:
     def __init__(self, store: AsyncStore, url: str, memory: int) -> None:
         self._store = store
         self._memory = memory
-        self._subscriber = Subscriber(url, self._confirmed, self._message)
+        self._subscriber = Subscriber(url, self._confirmed, self._messages)
         self._topics: dict[Keys, Topic] = {}
         self._by_channel: dict[bytes, Topic] = {}
         self._finished: OrderedDict[Keys, Topic] = OrderedDict()
@@ -131,7 +136,7 @@ class Hub:
             finished=len(self._finished),
             watchers=sum(topic.watchers for topic in topics),
             channels=self._subscriber.channels,
-            bytes=sum(topic.run.bytes for topic in topics) + self._finished_bytes,
+            bytes=sum(topic.run.memory for topic in topics) + self._finished_bytes,
             connected=self._subscriber.connected,
         )
 
@@ -157,10 +162,10 @@ class Hub:
             del self._topics[topic.keys]
             if topic.is_open and topic.error is None and topic.follow.ended and not topic.follow.lost:
                 self._finished[topic.keys] = topic
-                self._finished_bytes += topic.run.bytes
+                self._finished_bytes += topic.run.memory
         while self._finished_bytes > self._memory // 4 and self._finished:
             _, oldest = self._finished.popitem(last=False)
-            self._finished_bytes -= oldest.run.bytes
+            self._finished_bytes -= oldest.run.memory
 
     def read(self, topic: Topic) -> None:
         """Have the list read again behind what the topic knows."""
@@ -192,7 +197,7 @@ class Hub:
     def _take_finished(self, keys: Keys) -> Topic | None:
         topic = self._finished.pop(keys, None)
         if topic is not None:
-            self._finished_bytes -= topic.run.bytes
+            self._finished_bytes -= topic.run.memory
         return topic
 
     def _revalidated(self, topic: Topic) -> Topic:
@@ -253,14 +258,23 @@ class Hub:
         topic.confirmed = True
         self.read(topic)
 
-    def _message(self, channel: bytes, data: bytes) -> None:
-        topic = self._by_channel.get(channel)
-        if topic is None:
-            return
-        try:
-            self._act(topic, topic.follow.message(data))
-        except Exception as error:  # noqa: BLE001 - one deploy's message must not end the service for all
-            self._crash(topic, error)
+    def _messages(self, messages: Sequence[Message]) -> None:
+        grown: dict[Topic, Next] = {}
+        for channel, data in messages:
+            topic = self._by_channel.get(channel)
+            if topic is None:
+                continue
+            try:
+                action = topic.follow.message(data)
+            except Exception as error:  # noqa: BLE001 - one deploy's message must not end the service for all
+                self._crash(topic, error)
+                continue
+            if action is Next.READ:
+                self.read(topic)
+            elif action is not Next.NOTHING:
+                grown[topic] = action
+        for topic, action in grown.items():
+            self._act(topic, action)
 
     def _act(self, topic: Topic, action: Next) -> None:
         if action is Next.READ:

@@ -1,8 +1,6 @@
 """Bounds on how many watch at once, per process and per caller."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class TooManyWatchers(Exception):
@@ -23,19 +21,38 @@ class Slots:
         self._callers: Counter[str] = Counter()
         self.taken = 0
 
-    @contextmanager
-    def slot(self, caller: str) -> Iterator[None]:
-        """Hold one slot. Raises TooManyWatchers."""
+    def slot(self, caller: str) -> "Slot":
+        """A slot to hold, as a context. To enter it raises TooManyWatchers."""
+        return Slot(self, caller)
+
+    def take(self, caller: str) -> None:
+        """Take a slot. Raises TooManyWatchers."""
         if self.taken >= self._total:
             raise TooManyWatchers(of_caller=False)
         if self._callers[caller] >= self._per_caller:
             raise TooManyWatchers(of_caller=True)
         self.taken += 1
         self._callers[caller] += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
+
+    def free(self, caller: str) -> None:
+        """Give a slot back."""
+        self.taken -= 1
+        self._callers[caller] -= 1
+        if not self._callers[caller]:
+            del self._callers[caller]
+
+
+class Slot:
+    """Held while its context is open. A class, since a generator's frame would cost each open stream half a KB."""
+
+    __slots__ = ("_caller", "_slots")
+
+    def __init__(self, slots: Slots, caller: str) -> None:
+        self._slots = slots
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        self._slots.take(self._caller)
+
+    def __exit__(self, *_: object) -> None:
+        self._slots.free(self._caller)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api import resume
 from api.deploys import AWAY, ERRORS
@@ -12,6 +13,8 @@ from api.schemas import ErrorResponse
 from api.services import AppId, DeployId, ServicesOf
 from api.stream import LogStream
 from producer.keys import Keys
+
+STREAM_PATH = "/v1/apps/{app_id}/deploys/{deploy_id}/logs/stream"
 
 router = APIRouter(tags=["Apps"])
 
@@ -79,7 +82,7 @@ _RESUME = [
 
 
 @router.get(
-    "/v1/apps/{app_id}/deploys/{deploy_id}/logs/stream",
+    STREAM_PATH,
     summary="Stream deploy logs (SSE)",
     responses=_RESPONSES | ERRORS | AWAY,
     openapi_extra={"parameters": _RESUME},
@@ -110,4 +113,15 @@ async def stream_deploy_logs(
     n = resume.parse(request.headers.getlist("last-event-id"), request.query_params.getlist("last_event_id"))
     pace = None if speed is None else Pace(speed, max_idle)
     keys = Keys(app_id, deploy_id)
-    return LogStream(services.hub, services.watchers, services.slots, keys, n, pace)
+    return _Streamed(LogStream(services.hub, services.watchers, services.slots, keys, n, pace))
+
+
+class _Streamed(Response):
+    """A response whose sending is the stream's own."""
+
+    def __init__(self, stream: LogStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._stream(scope, receive, send)

@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol with what it lacks: bounds on a request's headers, and a way to cut a stalled client off."""
+"""uvicorn's HTTP protocol with what it lacks: bounds on a request's headers, and a way straight to the transport."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,16 +9,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 128 * 1024
+_BODY_HEADERS = {b"content-length", b"transfer-encoding"}
 
 
 class Protocol(HttpToolsProtocol):
     """Closes a connection whose request headers take too long or too much room (HTTP 431).
 
-    Puts its transport into the scope's extensions, as `deploytail.transport`.
+    A GET in HTTP/1.1 without a body finds it in the scope's extensions as `deploytail.connection`: the body of its
+    response, which is sent in chunks, may be written to the transport.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.on_lost: Callable[[], None] | None = None
         self._header_timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
 
@@ -30,6 +34,16 @@ class Protocol(HttpToolsProtocol):
         """The client has gone."""
         self._headers_done()
         super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def is_full(self) -> bool:
+        """Whether the client is slow to take what it was sent."""
+        return self.flow.write_paused
+
+    async def drained(self) -> None:
+        """Wait until it is not full, or has gone."""
+        await self.flow.drain()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request."""
@@ -47,7 +61,6 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self.scope["extensions"] = {"deploytail.transport": self.transport}  # type: ignore[dict-item]
         if self._header_timer is None:
             self._expect_headers()
 
@@ -57,8 +70,11 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.scope["http_version"] == "1.0":
+        scope = cycle.scope
+        if scope["http_version"] == "1.0":
             app = _unchunked(cycle, app)
+        elif scope["method"] == "GET" and not any(name in _BODY_HEADERS for name, _ in scope["headers"]):
+            scope["extensions"] = {"deploytail.connection": self}  # type: ignore[dict-item]
         super()._start_asgi_task(cycle, app)
 
     def _expect_headers(self) -> None:

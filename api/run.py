@@ -5,20 +5,30 @@ frames fall back after a fail-over.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from api import frames
 
-CHUNK_BYTES = 64 * 1024
-_SHARED_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+_CHUNK_FRAMES = 512
+_SHARED_BYTES = 4 * 1024 * 1024
 
 
 class Chunk(NamedTuple):
-    """Joined frames, the cursor behind them, and the seq of the last event in them."""
+    """Joined frames, the cursor behind them, and the seq of the last event in them.
 
-    data: bytes
+    `wire` is them as one chunk of an HTTP/1.1 body, so that it can be sent to many as it is; empty for no frames.
+    """
+
+    wire: bytes
     cursor: int
     seq: int
+
+    @property
+    def data(self) -> bytes:
+        """The frames alone."""
+        return frames.http_chunk_data(self.wire) if self.wire else b""
 
 
 class Gap(NamedTuple):
@@ -52,6 +62,11 @@ class Run:
         self.bytes = 0
 
     @property
+    def memory(self) -> int:
+        """How many bytes are held, those that are joined for sharing too."""
+        return self.bytes + self._shared_bytes
+
+    @property
     def end(self) -> int:
         """The cursor behind the last frame."""
         return self._base + len(self._frames)
@@ -65,6 +80,12 @@ class Run:
         self._frames.append(frame)
         self._seqs.append(seq)
         self.bytes += len(frame)
+
+    def extend(self, new: Sequence[bytes], first: int) -> None:
+        """Add the frames of the events `first`, `first` + 1 and so on."""
+        self._frames.extend(new)
+        self._seqs.extend(range(first, first + len(new)))
+        self.bytes += sum(map(len, new))
 
     def append_gap(self, gap: Gap) -> None:
         """Add a gap in the place of its events."""
@@ -106,24 +127,28 @@ class Run:
         """The next frames from `cursor` on, joined.
 
         Empty at the end of the run; None where the frames at the cursor are no longer held. Watchers at the same
-        place get the same bytes object.
+        place get the same bytes object; a chunk ends at the next multiple of some number of frames, so that those who
+        come from different places soon are at the same one.
         """
         if cursor < self._base:
             return None
+        stop = min(self.end, cursor - cursor % _CHUNK_FRAMES + _CHUNK_FRAMES)
         shared = self._shared.get(cursor)
-        if shared is not None and (shared.cursor == self.end or len(shared.data) >= CHUNK_BYTES):
+        if shared is not None and (shared.cursor == stop or len(shared.wire) >= CHUNK_BYTES):
             return shared
-        at = cursor - self._base
-        stop, size = at, 0
-        while stop < len(self._frames) and size < CHUNK_BYTES:
-            size += len(self._frames[stop])
-            stop += 1
-        if stop == at:
+        taken = self._frames[cursor - self._base : stop - self._base]
+        if not taken:
             return Chunk(b"", cursor, 0)
-        if stop == at + 1:
-            return Chunk(self._frames[at], cursor + 1, self._seqs[at])
-        chunk = Chunk(b"".join(self._frames[at:stop]), self._base + stop, self._seqs[stop - 1])
-        self._share(cursor, chunk)
+        size = 0
+        for count, frame in enumerate(taken, 1):
+            size += len(frame)
+            if size >= CHUNK_BYTES:
+                del taken[count:]
+                break
+        behind = cursor + len(taken)
+        chunk = Chunk(frames.http_chunk(taken), behind, self._seqs[behind - self._base - 1])
+        if len(taken) > 1:
+            self._share(cursor, chunk)
         return chunk
 
     def trim(self, limit: int) -> None:
@@ -150,8 +175,8 @@ class Run:
 
     def _share(self, cursor: int, chunk: Chunk) -> None:
         old = self._shared.pop(cursor, None)
-        self._shared_bytes += len(chunk.data) - (len(old.data) if old else 0)
-        if self._shared_bytes > _SHARED_BYTES:
-            self._shared.clear()
-            self._shared_bytes = len(chunk.data)
+        self._shared_bytes += len(chunk.wire) - (len(old.wire) if old else 0)
+        while self._shared_bytes > _SHARED_BYTES and self._shared:
+            oldest = self._shared.pop(next(iter(self._shared)))
+            self._shared_bytes -= len(oldest.wire)
         self._shared[cursor] = chunk

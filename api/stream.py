@@ -3,7 +3,6 @@
 import asyncio
 import random
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api import frames, resume
@@ -11,6 +10,7 @@ from api.hub import Hub, Topic
 from api.limits import Slots
 from api.pace import Pace
 from api.resume import Start
+from api.run import Chunk
 from api.watcher import Watcher, Watchers
 from producer.errors import StoreAway, UnknownDeploy
 from producer.keys import Keys
@@ -20,17 +20,20 @@ _HOLD_SECONDS = 1.0
 _LATE_SECONDS = 1.0
 
 
-class LogStream(Response):
-    """Serves one watcher. `n` is the last event that it has; `pace` plays a finished deploy at its recorded pace.
+class LogStream:
+    """Serves one watcher, as an ASGI application.
+
+    `n` is the last event that it has; `pace` plays a finished deploy at its recorded pace.
 
     Before the response starts it raises UnknownDeploy, StoreAway, TooManyWatchers. A come-back, which has an `n`, is
     held open while Redis is away: a browser gives up for good on any other status than 200.
     """
 
+    __slots__ = ("_due", "_hub", "_keys", "_n", "_pace", "_prefix", "_slots", "_watchers")
+
     def __init__(
         self, hub: Hub, watchers: Watchers, slots: Slots, keys: Keys, n: int | None, pace: Pace | None
     ) -> None:
-        super().__init__()
         self._hub = hub
         self._watchers = watchers
         self._slots = slots
@@ -43,7 +46,8 @@ class LogStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         client = scope.get("client")
-        with self._slots.slot(client[0] if client else ""):
+        caller = client[0] if client else ""
+        with self._slots.slot(caller):
             watcher = Watcher(self._watchers, scope, receive, send, random.randint(*RETRY_MS))
             try:
                 await self._serve(watcher)
@@ -122,8 +126,8 @@ class LogStream(Response):
             chunk = topic.run.take(cursor)
             if chunk is None:
                 cursor, missed = None, frames.LAGGED
-            elif chunk.data:
-                await self._emit(watcher, chunk.data)
+            elif chunk.wire:
+                await self._emit_chunk(watcher, chunk)
                 cursor, self._n = chunk.cursor, chunk.seq
             elif topic.follow.ended:
                 return
@@ -132,6 +136,8 @@ class LogStream(Response):
             elif self._prefix or not watcher.started:
                 # A log with nothing to show yet. Look again after it: sending may have taken its time.
                 await self._emit(watcher, b"")
+            elif watcher.can_ride and self._pace is None:
+                cursor, self._n = await watcher.ride(topic.live, cursor, self._n or 0)
             else:
                 topic.waiting.add(watcher)
                 await watcher.wait()
@@ -160,6 +166,14 @@ class LogStream(Response):
                 raise topic.error
         if topic.follow.lost and topic.follow.last < seq:
             raise UnknownDeploy(self._keys.deploy)
+
+    async def _emit_chunk(self, watcher: Watcher, chunk: Chunk) -> None:
+        if self._pace is not None:
+            await self._emit(watcher, chunk.data)
+            return
+        if self._prefix:
+            await self._emit(watcher, b"")
+        await watcher.send_chunk(chunk.wire)
 
     async def _emit(self, watcher: Watcher, data: bytes) -> None:
         if self._prefix:

@@ -45,12 +45,14 @@ async def sweep_once(
     judge.keep([topic.keys for topic in topics])
     if not topics:
         return
+    known = [topic.follow.last for topic in topics]
     started = time.monotonic()
     found, redis_time = await store.run(states([topic.keys for topic in topics]))
     now = time.monotonic()
     judge.looked(started, now)
-    for topic, state in zip(topics, found, strict=True):
-        if state is None or state.seq != topic.follow.last or state.status.terminal:
+    for topic, last, state in zip(topics, known, found, strict=True):
+        # A log that grows meanwhile is not read for that.
+        if state is None or state.status.terminal or not last <= state.seq <= topic.follow.last:
             hub.read(topic)
     queued = [state.job for state in found if state and state.status is Status.QUEUED and state.job]
     lost = await _lost(lost_jobs, queued)

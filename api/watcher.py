@@ -1,19 +1,25 @@
-"""One open response: sends, waits, keeps the connection alive, and notices when its client has gone or stalls."""
+"""One open response: sends, waits, keeps the connection alive, and notices when its client has gone or stalls.
+
+Under our own server (`api.protocol`) the body goes straight to the transport; under any other, through ASGI's `send`.
+"""
 
 import asyncio
 import fcntl
 import struct
 import sys
 import termios
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
 
 from api import frames
+from api.live import Live
 
 HEARTBEAT_SECONDS = 14.0  # a check each second keeps the promise of 15
 STALL_SECONDS = 30.0
 HEARTBEAT = frames.comment("still here")
+_HEARTBEAT_WIRE = frames.http_chunk([HEARTBEAT])
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -54,17 +60,48 @@ class Watchers:
                 watcher.tick(now)
 
 
+class Connection(Protocol):
+    """What a server may offer as the scope's extension `deploytail.connection`, for a response in HTTP/1.1 chunks."""
+
+    transport: asyncio.Transport
+    on_lost: Callable[[], None] | None
+
+    def is_full(self) -> bool:
+        """Whether more is unsent than should be."""
+
+    async def drained(self) -> None:
+        """Wait until it is not full."""
+
+
 class Watcher:
     """The response to one request; `retry_ms` goes out first. A client that takes nothing for 30 s is cut off."""
 
+    __slots__ = (
+        "_connection",
+        "_finished",
+        "_gone",
+        "_head",
+        "_listener",
+        "_live",
+        "_loop",
+        "_retry_ms",
+        "_send",
+        "_sending",
+        "_sent_at",
+        "_stalled_at",
+        "_started",
+        "_unsent",
+        "_waiter",
+        "_watchers",
+        "cursor",
+        "seq",
+        "transport",
+    )
+
     def __init__(self, watchers: Watchers, scope: Scope, receive: Receive, send: Send, retry_ms: int) -> None:
         self._watchers = watchers
-        self._receive = receive
         self._send = send
         self._retry_ms = retry_ms
-        self._transport: asyncio.Transport | None = scope.get("extensions", {}).get("deploytail.transport")
-        self._unsent = 0
-        self._stalled_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._started = False
         self._finished = False
@@ -73,14 +110,27 @@ class Watcher:
         self._waiter: asyncio.Future[None] | None = None
         self._sent_at = self._loop.time()
         self._sending = False
-        self._listener = asyncio.ensure_future(self._listen())
-        self._listener.add_done_callback(self._left)
+        self._unsent = 0
+        self._stalled_at: float | None = None
+        self._live: Live | None = None
+        self.cursor = self.seq = 0
+        self._connection: Connection | None = scope.get("extensions", {}).get("deploytail.connection")
+        self._listener: asyncio.Task[None] | None = None
+        if self._connection is None:
+            self._listener = asyncio.ensure_future(_disconnected(receive))
+            self._listener.add_done_callback(lambda _: self._left())
+        else:
+            self.transport = self._connection.transport
+            self._connection.on_lost = self._left
         watchers.add(self)
 
     def close(self) -> None:
         """Let go of everything; call it in a `finally`."""
         self._watchers.remove(self)
-        self._listener.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+        if self._connection is not None:
+            self._connection.on_lost = None
 
     def is_open(self) -> bool:
         """Whether it is any use to send more."""
@@ -102,7 +152,42 @@ class Watcher:
         if self._head:
             data, self._head = self._head + data, b""
         if data:
-            await self._put({"type": "http.response.body", "body": data, "more_body": True})
+            await self._put_body(data)
+
+    async def send_chunk(self, wire: bytes) -> None:
+        """Send frames that are one HTTP/1.1 chunk already, which may be shared."""
+        if self._connection is None:
+            await self.send(frames.http_chunk_data(wire))
+            return
+        if not self._started or self._head:
+            await self.send(b"")
+        await self._write(self._connection, wire)
+
+    async def ride(self, live: Live, cursor: int, seq: int) -> tuple[int, int]:
+        """Get what comes behind `cursor`, the end of the run, until woken; return the cursor and the seq then reached.
+
+        Only where `can_ride`.
+        """
+        self.cursor, self.seq = cursor, seq
+        if self.is_open():
+            live.join(self)
+            self._live = live
+            try:
+                await self._woken()
+            finally:
+                self._live = None
+                live.leave(self)
+                self._sent_at = max(self._sent_at, live.sent_at)
+        return self.cursor, self.seq
+
+    @property
+    def can_ride(self) -> bool:
+        """Whether the body may go straight to the transport."""
+        return self._connection is not None
+
+    def is_full(self) -> bool:
+        """Whether the client is slow to take what it was sent."""
+        return self._connection is not None and self._connection.is_full()
 
     async def nothing(self) -> None:
         """Answer 204: the client has everything."""
@@ -133,11 +218,9 @@ class Watcher:
         """
         timer = None if timeout is None else self._loop.call_later(timeout, self.wake)
         if self.is_open():
-            self._waiter = self._loop.create_future()
             try:
-                await self._waiter
+                await self._woken()
             finally:
-                self._waiter = None
                 if timer is not None:
                     timer.cancel()
         if self.is_open() and self._loop.time() - self._sent_at >= HEARTBEAT_SECONDS:
@@ -154,16 +237,35 @@ class Watcher:
 
     def tick(self, now: float) -> None:
         """Look at the clock: a heartbeat may be due, or the client may have taken nothing for too long."""
-        if not self._sending:
-            self._stalled_at = None
+        if self._gone:
+            return
+        if self._sending or self.is_full():
+            self._look_for_stall(now)
+            return
+        self._stalled_at = None
+        if self._live is not None:
+            self._sent_at = max(self._sent_at, self._live.sent_at)
             if now - self._sent_at >= HEARTBEAT_SECONDS:
-                self.wake()
-        elif self._transport is not None:
-            unsent = _unsent(self._transport)
-            if self._stalled_at is None or unsent < self._unsent:
-                self._unsent, self._stalled_at = unsent, now  # slow, but it takes something
-            elif now - self._stalled_at >= STALL_SECONDS:
-                self._transport.abort()
+                self.transport.write(_HEARTBEAT_WIRE)
+                self._sent_at = now
+        elif now - self._sent_at >= HEARTBEAT_SECONDS:
+            self.wake()
+
+    def _look_for_stall(self, now: float) -> None:
+        if self._connection is None:
+            return
+        unsent = _unsent(self._connection.transport)
+        if self._stalled_at is None or unsent < self._unsent:
+            self._unsent, self._stalled_at = unsent, now  # slow, but it takes something
+        elif now - self._stalled_at >= STALL_SECONDS:
+            self._connection.transport.abort()
+
+    async def _woken(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     async def _begin(self) -> None:
         self._started = True
@@ -182,13 +284,39 @@ class Watcher:
             self._sending = False
             self._sent_at = self._loop.time()
 
-    async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    async def _put_body(self, data: bytes) -> None:
+        if self._connection is None:
+            await self._put({"type": "http.response.body", "body": data, "more_body": True})
+        else:
+            await self._write(self._connection, frames.http_chunk([data]))
 
-    def _left(self, _: "asyncio.Task[None]") -> None:
+    async def _write(self, connection: Connection, wire: bytes) -> None:
+        await self._drained(connection)
+        if not self._gone:
+            connection.transport.write(wire)
+            self._sent_at = self._loop.time()
+            await self._drained(connection)
+
+    async def _drained(self, connection: Connection) -> None:
+        if not connection.is_full():
+            return
+        self._sending = True
+        try:
+            await connection.drained()
+        finally:
+            self._sending = False
+            self._sent_at = self._loop.time()
+
+    def _left(self) -> None:
         self._gone = True
+        if self._live is not None:
+            self._live.leave(self)  # at once: uvloop raises where a closed transport is written to
         self.wake()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _unsent(transport: asyncio.Transport) -> int:

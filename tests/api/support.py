@@ -346,8 +346,41 @@ async def serving(url: str, memory: int = 64 * 1024 * 1024) -> AsyncIterator[Ser
         await store.client.aclose()
 
 
+class Direct:
+    """A server's connection that a watcher writes to by itself: see `api.watcher.Connection`."""
+
+    def __init__(self, watch: "Watch") -> None:
+        self._watch = watch
+        self.on_lost: Callable[[], None] | None = None
+
+    @property
+    def transport(self) -> "Direct":
+        """It is its own transport."""
+        return self
+
+    def write(self, wire: bytes) -> None:
+        """One chunk of a body in HTTP/1.1."""
+        size, _, rest = wire.partition(b"\r\n")
+        data, end = rest[:-2], rest[-2:]
+        assert (int(size, 16), end) == (len(data), b"\r\n")
+        self._watch.take(data)
+
+    def is_full(self) -> bool:
+        """Whether the client is slow."""
+        return not self._watch.taking.is_set()
+
+    async def drained(self) -> None:
+        """Wait until it is not."""
+        await self._watch.taking.wait()
+
+
 class Watch:
-    """A client of a stream, without HTTP. While `taking` is clear, what is sent has to wait."""
+    """A client of a stream, without HTTP. While `taking` is clear, what is sent has to wait.
+
+    `direct`: on a server whose connection may be written to.
+    """
+
+    direct = True
 
     def __init__(self, stream: LogStream, *, stalled: bool = False) -> None:
         self.status: int | None = None
@@ -358,7 +391,9 @@ class Watch:
         if not stalled:
             self.taking.set()
         self._gone = asyncio.Event()
-        scope = {"type": "http", "client": ("127.0.0.1", 1)}
+        self._connection = Direct(self)
+        extensions = {"deploytail.connection": self._connection} if self.direct else {}
+        scope = {"type": "http", "client": ("127.0.0.1", 1), "extensions": extensions}
         self.task = asyncio.ensure_future(stream(scope, self._receive, self._send))
 
     @classmethod
@@ -391,7 +426,15 @@ class Watch:
         """Go away."""
         self._gone.set()
         self.taking.set()
+        if self._connection.on_lost is not None:
+            self._connection.on_lost()
         await self.finished()
+
+    def take(self, data: bytes) -> None:
+        """A part of the body has come."""
+        assert self.status is not None, "a body needs a start"
+        assert not self.closed, "nothing follows the end"
+        self.body += data
 
     async def _receive(self) -> dict[str, Any]:
         await self._gone.wait()
@@ -405,9 +448,7 @@ class Watch:
             assert self.status is None, "a response starts once"
             self.status, self.headers = message["status"], dict(message["headers"])
             return
-        assert self.status is not None, "a body needs a start"
-        assert not self.closed, "nothing follows the end"
-        self.body += message["body"]
+        self.take(message["body"])
         self.closed = not message.get("more_body", False)
 
 

@@ -15,15 +15,20 @@ SECONDS = 0.2
 
 
 async def app(scope: object, receive: object, send: object) -> None:
-    """Answers at once, with what the server gave it to cut a client off."""
+    """Answers at once, straight to the transport where the server offers it."""
     assert isinstance(scope, dict)
     assert callable(receive)
     assert callable(send)
     while (await receive())["more_body"]:
         pass
-    body = b"transport" if hasattr(scope["extensions"]["deploytail.transport"], "abort") else b"none"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-    await send({"type": "http.response.body", "body": body})
+    connection = scope.get("extensions", {}).get("deploytail.connection")
+    if connection is None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"asgi"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        connection.transport.write(b"6\r\ndirect\r\n")
+        await send({"type": "http.response.body", "body": b""})
 
 
 @pytest.fixture
@@ -41,7 +46,9 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n"
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ntransport"
+ANSWER = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\ndirect\r\n0\r\n\r\n"
+
+WITH_BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nasgi"
 
 
 async def closed(reader: asyncio.StreamReader) -> bytes:
@@ -91,7 +98,7 @@ async def test_a_slow_body_is_not_cut_with_the_headers(port: int) -> None:
     writer.write(REQUEST + b"Content-Length: 2\r\n\r\n")
     await asyncio.sleep(SECONDS * 1.5)
     writer.write(b"ok")
-    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    assert await reader.readexactly(len(WITH_BODY)) == WITH_BODY
     writer.close()
 
 
@@ -122,7 +129,15 @@ async def test_a_body_is_not_counted_as_headers(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = b"x" * (HEADER_BYTES * 2)
     writer.write(REQUEST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    assert await reader.readexactly(len(ANSWER)) == ANSWER
+    assert await reader.readexactly(len(WITH_BODY)) == WITH_BODY
+    writer.close()
+
+
+async def test_http_1_0_is_answered_without_chunks(port: int) -> None:
+    """So its body cannot be written to the transport as chunks."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert (await closed(reader)).endswith(b"\r\n\r\nasgi")
     writer.close()
 
 

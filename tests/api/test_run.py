@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import frames
+from api.frames import http_chunk
 from api.run import CHUNK_BYTES, Chunk, Gap, Run, Seat
 
 SIZE = 10
@@ -23,6 +24,11 @@ def run_of(*seqs: int, size: int = SIZE) -> Run:
     return run
 
 
+def chunk_of(data: bytes, cursor: int, seq: int) -> Chunk:
+    """The chunk that holds these frames."""
+    return Chunk(http_chunk([data]) if data else b"", cursor, seq)
+
+
 def rest(run: Run, after: int) -> bytes | None:
     """All that a watcher with events up to `after` gets; None where it has to read the list."""
     seat = run.seat(after)
@@ -32,10 +38,10 @@ def rest(run: Run, after: int) -> bytes | None:
 def test_a_cursor_goes_through_the_run_and_waits_at_its_end() -> None:
     """What is there comes as one chunk; at the end there is nothing, until the run grows."""
     run = run_of(1, 2, 3)
-    assert run.take(0) == Chunk(frame(1) + frame(2) + frame(3), 3, 3)
-    assert run.take(3) == Chunk(b"", 3, 0)
+    assert run.take(0) == chunk_of(frame(1) + frame(2) + frame(3), 3, 3)
+    assert run.take(3) == chunk_of(b"", 3, 0)
     run.append(frame(4), 4)
-    assert run.take(3) == Chunk(frame(4), 4, 4)
+    assert run.take(3) == chunk_of(frame(4), 4, 4)
     assert (run._base, run.end, run.bytes) == (0, 4, 4 * SIZE)
 
 
@@ -45,29 +51,51 @@ def test_watchers_at_the_same_place_share_the_same_bytes() -> None:
     first, second, elsewhere = run.take(0), run.take(0), run.take(1)
     assert first is not None
     assert second is not None
-    assert first.data is second.data
-    assert elsewhere == Chunk(frame(2) + frame(3), 3, 3)
+    assert first.wire is second.wire
+    assert elsewhere == chunk_of(frame(2) + frame(3), 3, 3)
     run.append(frame(4), 4)
     grown, again = run.take(0), run.take(0)
     assert grown is not None
     assert again is not None
-    assert grown == Chunk(b"".join(map(frame, (1, 2, 3, 4))), 4, 4)
-    assert grown.data is again.data
+    assert grown == chunk_of(b"".join(map(frame, (1, 2, 3, 4))), 4, 4)
+    assert grown.wire is again.wire
 
 
 def test_a_chunk_is_bounded_and_the_next_goes_on_behind_it() -> None:
     """A chunk ends with the frame that fills it, so that one slow watcher does not hold the whole log in its buffer."""
-    run = run_of(*range(1, 31), size=10_000)
+    run = run_of(*range(1, 131), size=10_000)
     cursor, got, chunks = 0, b"", 0
     while (chunk := run.take(cursor)) and chunk.data:
         assert len(chunk.data) < CHUNK_BYTES + 10_000
         cursor, got, chunks = chunk.cursor, got + chunk.data, chunks + 1
     assert got == b"".join(run._frames)
     assert chunks == 5
-    run.append(frame(31), 31)
+    run.append(frame(131), 131)
     full = run.take(0)
     assert full is not None
     assert full is run.take(0), "a full chunk stays as it is"
+
+
+def test_watchers_from_different_places_soon_share_their_chunks() -> None:
+    """Chunks end at multiples of a number of frames, so a resume joins its own bytes once."""
+    run = run_of(*range(1, 2001))
+    first, resumed = run.take(0), run.take(137)
+    assert first is not None
+    assert resumed is not None
+    assert (first.cursor, resumed.cursor) == (512, 512)
+    assert resumed.data == first.data.split(frame(137))[1]
+    end = run.take(1536)
+    assert end is not None
+    assert (end.cursor, end.seq) == (2000, 2000)
+
+
+def test_joined_bytes_count_as_memory_and_are_bounded() -> None:
+    """Who replays a long log from many places does not fill the process."""
+    run = run_of(*range(1, 3001), size=2_000)
+    for cursor in range(3000):
+        run.take(cursor)
+    assert run.bytes == 3000 * 2_000
+    assert run.bytes + 3_500_000 < run.memory < run.bytes + 4_500_000
 
 
 @pytest.mark.parametrize(
@@ -134,7 +162,7 @@ def test_after_a_take_back_who_watched_is_told_and_who_joins_starts_behind_it() 
     run.take_back(Gap(4, 5, frames.LOST))
     run.append(b"another 4", 4)
     told = frames.gap(4, 5, frames.LOST, identity=3)
-    assert run.take(5) == Chunk(told + b"another 4", 7, 4)
+    assert run.take(5) == chunk_of(told + b"another 4", 7, 4)
     assert rest(run, 3) == b"another 4"
     assert rest(run, 4) == b""
     assert rest(run, 2) is None, "what comes before is read from the list"
@@ -236,7 +264,9 @@ def test_a_run_is_a_list_whose_oldest_frames_may_be_gone(operations: list[tuple[
         assert (chunk is None) == (cursor < run._base)
         if chunk is not None:
             taken = model.frames[cursor : chunk.cursor]
-            expected = Chunk(b"".join(data for data, _, _ in taken), cursor + len(taken), taken[-1][2] if taken else 0)
+            expected = chunk_of(
+                b"".join(data for data, _, _ in taken), cursor + len(taken), taken[-1][2] if taken else 0
+            )
             assert (chunk, bool(chunk.data)) == (expected, cursor < run.end)
     for after in range(model.last + 1):
         got = rest(run, after)

@@ -27,6 +27,12 @@ def finished(store: Store, keys: Keys) -> None:
     Deploy(store, keys).finish(Status.COMPLETE, "one")
 
 
+@pytest.fixture(params=[True, False], ids=["direct", "asgi"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On our own server, and on any other."""
+    monkeypatch.setattr(Watch, "direct", request.param)
+
+
 @pytest.mark.parametrize(
     ("n", "expected"),
     [
@@ -269,6 +275,21 @@ async def test_who_got_the_end_from_another_replica_is_not_told_of_a_loss(
         await until(lambda: b"waiting" in knowing.body)
         deploy.finish()
         assert await knowing.read() == ["done"]
+
+
+async def test_who_rides_along_when_the_log_ends_is_closed(valkey: str, store: Store, keys: Keys) -> None:
+    """Live lines, then the end, for all who have been there long."""
+    deploy = Deploy(store, keys)
+    async with serving(valkey) as service:
+        watches = [service.watch(keys) for _ in range(3)]
+        for watch in watches:
+            await watch.has(*QUEUED_BUILDING)
+        deploy.write("live")
+        for watch in watches:
+            await watch.has(*QUEUED_BUILDING, "3")
+        deploy.finish()
+        assert [await watch.read() for watch in watches] == [[*QUEUED_BUILDING, "3", "4", "5:complete", "done"]] * 3
+        await service.empty()
 
 
 async def test_a_drain_ends_each_stream_with_a_retry_and_no_done(valkey: str, store: Store, keys: Keys) -> None:

@@ -22,7 +22,7 @@ class Heard:
         self.subscriber = Subscriber(
             url,
             lambda channel: self.events.append((channel,)),
-            lambda channel, data: self.events.append((channel, data)),
+            self.events.extend,
         )
 
 
@@ -106,10 +106,10 @@ async def test_a_server_that_hangs_is_noticed(valkey: str, keys: Keys, monkeypat
     monkeypatch.setattr(subscriber, "SILENCE_SECONDS", 0.1)
     real_port = int(valkey.rpartition(":")[2].partition("/")[0])
     hang = False
-    connections = 0
+    connections = ended = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
+        nonlocal connections, ended
         connections += 1
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", real_port)
 
@@ -120,6 +120,8 @@ async def test_a_server_that_hangs_is_noticed(valkey: str, keys: Keys, monkeypat
             target.close()
 
         await asyncio.gather(copy(reader, server_writer), copy(server_reader, writer))
+        await writer.wait_closed()
+        ended += 1
 
     proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = proxy.sockets[0].getsockname()[1]
@@ -132,6 +134,7 @@ async def test_a_server_that_hangs_is_noticed(valkey: str, keys: Keys, monkeypat
         await until(lambda: not heard.subscriber.connected)
         hang = False
         await until(lambda: len(heard.events) == 2)
+    await until(lambda: ended == connections)
     proxy.close()
     await proxy.wait_closed()
 

@@ -1,11 +1,14 @@
 """The watcher: one response's sends, waits and heartbeats, on a fake ASGI connection and with a clock that is told."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
 
+from api.frames import http_chunk
+from api.live import Live
+from api.run import Run
 from api.watcher import HEADERS, HEARTBEAT, HEARTBEAT_SECONDS, STALL_SECONDS, Watcher, Watchers
 from tests.api.support import until
 
@@ -22,7 +25,7 @@ def body(data: bytes) -> dict[str, Any]:
 class Connection:
     """What a server is to a watcher: notes what is sent; `blocked` lets no send end; `broken` fails each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, direct: bool = False) -> None:
         self.watchers = Watchers()
         self.sent: list[MutableMapping[str, Any]] = []
         self.aborted = 0
@@ -31,8 +34,27 @@ class Connection:
         self.free.set()
         self.gone = asyncio.Event()
         self.unsent = 0
-        scope = {"type": "http", "extensions": {"deploytail.transport": self}}
+        self.written: list[bytes] = []
+        self.on_lost: Callable[[], None] | None = None
+        scope = {"type": "http", "extensions": {"deploytail.connection": self} if direct else {}}
         self.watcher = Watcher(self.watchers, scope, self._receive, self._send, 1500)
+
+    @property
+    def transport(self) -> "Connection":
+        """It is its own transport."""
+        return self
+
+    def write(self, wire: bytes) -> None:
+        """As of a transport: bytes that go over the wire as they are."""
+        self.written.append(wire)
+
+    def is_full(self) -> bool:
+        """As of our server's connection."""
+        return not self.free.is_set()
+
+    async def drained(self) -> None:
+        """As of our server's connection."""
+        await self.free.wait()
 
     def get_write_buffer_size(self) -> int:
         """As of a transport: how many bytes the client has not taken yet."""
@@ -47,6 +69,8 @@ class Connection:
         self.gone.set()
         self.broken = True
         self.free.set()
+        if self.on_lost is not None:
+            self.on_lost()
 
     async def _receive(self) -> dict[str, Any]:
         await self.gone.wait()
@@ -61,8 +85,14 @@ class Connection:
 
 @pytest.fixture
 async def connection() -> Connection:
-    """A connection."""
+    """A connection of a server that knows ASGI alone."""
     return Connection()
+
+
+@pytest.fixture
+async def direct() -> Connection:
+    """A connection of our server."""
+    return Connection(direct=True)
 
 
 def later(seconds: float) -> float:
@@ -155,9 +185,9 @@ async def test_a_paced_wait_is_not_cut_short_by_news(connection: Connection) -> 
     watcher.close()
 
 
-async def test_a_client_that_takes_nothing_for_30_seconds_is_cut_off(connection: Connection) -> None:
+async def test_a_client_that_takes_nothing_for_30_seconds_is_cut_off(direct: Connection) -> None:
     """Only one that has something to take; one that is idle is not."""
-    watcher = connection.watcher
+    connection, watcher = direct, direct.watcher
     await watcher.send(b"a")
     watcher.tick(later(STALL_SECONDS + 1))
     assert connection.aborted == 0
@@ -228,3 +258,82 @@ async def test_the_clock_ticks_for_all_that_are_open(monkeypatch: pytest.MonkeyP
     clock.cancel()
     for each in (one, two):
         each.watcher.close()
+
+
+async def test_on_our_server_the_body_goes_straight_to_the_transport(direct: Connection) -> None:
+    """As chunks of HTTP/1.1, shared ones as they are; start and end stay the server's."""
+    watcher = direct.watcher
+    shared = http_chunk([b"shared"])
+    await watcher.send_chunk(shared)
+    await watcher.send(b"own")
+    await watcher.finish()
+    assert direct.sent == [START, END]
+    assert direct.written == [http_chunk([RETRY]), shared, http_chunk([b"own"])]
+    assert direct.written[1] is shared
+    watcher.close()
+
+
+async def test_on_any_server_a_chunk_is_sent_without_its_framing(connection: Connection) -> None:
+    """The server frames it by itself."""
+    await connection.watcher.send_chunk(http_chunk([b"shared"]))
+    assert connection.sent == [START, body(RETRY + b"shared")]
+    connection.watcher.close()
+
+
+async def test_who_rides_along_is_sent_what_comes_and_goes_on_when_woken(direct: Connection) -> None:
+    """Its place is that of the last delivery."""
+    watcher, live, run = direct.watcher, Live(), Run()
+    riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
+    await asyncio.sleep(0)
+    run.append(b"one", 1)
+    live.deliver(run, 0.0)
+    watcher.wake()
+    assert await riding == (1, 1)
+    assert direct.written == [http_chunk([b"one"])]
+    watcher.close()
+
+
+async def test_who_has_gone_is_written_to_no_more(direct: Connection) -> None:
+    """From the moment on at which the server says so, not from when the task gets its turn: uvloop would raise."""
+    watcher, live, run = direct.watcher, Live(), Run()
+    riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
+    await asyncio.sleep(0)
+    assert direct.on_lost is not None
+    direct.on_lost()
+    run.append(b"one", 1)
+    live.deliver(run, 0.0)
+    watcher.tick(later(HEARTBEAT_SECONDS + 1))
+    assert direct.written == []
+    assert await riding == (0, 0)
+    watcher.close()
+
+
+async def test_who_rides_along_gets_heartbeats_between_deliveries(direct: Connection) -> None:
+    """Straight from the clock, and only when nothing was delivered for so long."""
+    watcher, live, run = direct.watcher, Live(), Run()
+    riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
+    await asyncio.sleep(0)
+    run.append(b"one", 1)
+    live.deliver(run, later(HEARTBEAT_SECONDS))
+    watcher.tick(later(2 * HEARTBEAT_SECONDS - 1))
+    assert direct.written == [http_chunk([b"one"])]
+    for passed in (2 * HEARTBEAT_SECONDS + 1, 2 * HEARTBEAT_SECONDS + 2):
+        watcher.tick(later(passed))
+    assert direct.written == [http_chunk([b"one"]), http_chunk([HEARTBEAT])]
+    watcher.wake()
+    await riding
+    watcher.close()
+
+
+async def test_a_full_client_is_waited_for_before_more_is_written(direct: Connection) -> None:
+    """So that it holds one chunk at most."""
+    watcher = direct.watcher
+    await watcher.send(b"a")
+    direct.free.clear()
+    sending = asyncio.ensure_future(watcher.send(b"b"))
+    await asyncio.sleep(0)
+    assert len(direct.written) == 1
+    direct.free.set()
+    await sending
+    assert direct.written[1:] == [http_chunk([b"b"])]
+    watcher.close()
