@@ -196,8 +196,9 @@ async def test_a_queue_that_is_away_costs_no_log_its_check(valkey: str, store: S
         judge = Judge(lease=10)
         await check(service, judge, lost_jobs)
         assert await watch.read() == [*QUEUED_BUILDING, "3", "4:complete", "done"]
-        clock.now += 10
-        await check(service, judge, lost_jobs)
+        for _ in range(4):  # close together, since a rare look proves nothing
+            clock.now += 4
+            await check(service, judge, lost_jobs)
         assert store.run(calls.snapshot(other)).state.status is Status.QUEUED
         await waiting.leave()
 
