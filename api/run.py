@@ -139,12 +139,13 @@ class Run:
         taken = self._frames[cursor - self._base : stop - self._base]
         if not taken:
             return Chunk(b"", cursor, 0)
-        size = 0
-        for count, frame in enumerate(taken, 1):
-            size += len(frame)
-            if size >= CHUNK_BYTES:
-                del taken[count:]
-                break
+        if sum(map(len, taken)) > CHUNK_BYTES:
+            size = 0
+            for count, frame in enumerate(taken, 1):
+                size += len(frame)
+                if size >= CHUNK_BYTES:
+                    del taken[count:]
+                    break
         behind = cursor + len(taken)
         chunk = Chunk(frames.http_chunk(taken), behind, self._seqs[behind - self._base - 1])
         if len(taken) > 1:

@@ -118,6 +118,7 @@ def _measure(parts: Rig, cases: list[Case], wanted: list[str] | None, rounds: in
                     results.add(case, peer, case.run(parts, peer, sizes))
                 except (CannotMeasure, DeployLogError, RedisError, OSError) as error:
                     results.failed(case, peer, " ".join([str(error), *getattr(error, "__notes__", [])]))
+    results.ceiling = max(results.ceiling, load.ceiling(parts.binary, sizes.of(_CEILING_TIMES, 1)))
     return results
 
 

@@ -76,6 +76,7 @@ def pace(peer: LivePeer, deploys: Sequence[str], watchers: int, rate: float, sec
         "cpu_us": used / 1000 / frames,
         "redis_us": redis_used / 1000 / frames,
         "memory_mb": memory / 2**20,
+        "client_us": seen.cpu_us / seen.frames,
     }
 
 

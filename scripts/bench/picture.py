@@ -32,10 +32,10 @@ _STYLE = """
   .paper { fill: #ffffff } text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
   .title { font-weight: 600; font-size: 14px; fill: #1f2328 } .hint { font-size: 11.5px; fill: #656d76 }
   .name, .value { fill: #1f2328 } .bar { fill: #9aa7b4 } .ours { fill: #1f7a4d } .grid { stroke: #d8dee4 }
-  .mine { font-weight: 600 }
+  .mine { font-weight: 600 } .value { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117 } .title, .name, .value { fill: #e6edf3 } .hint { fill: #9198a1 }
-    .bar { fill: #5d6975 } .ours { fill: #3fb27f } .grid { stroke: #2a313a }
+    .bar { fill: #5d6975 } .ours { fill: #3fb27f } .grid { stroke: #2a313a } .value { stroke: #0d1117 }
   }
 """
 
