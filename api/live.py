@@ -32,6 +32,7 @@ class Live:
 
     def __init__(self) -> None:
         self._riders: set[Rider] = set()
+        self._filled: list[Rider] = []  # since the last delivery
         self._cursor = 0
         self._seq = 0
         self.sent_at = 0.0  # the loop's time of the last delivery
@@ -47,6 +48,10 @@ class Live:
             self._riders.remove(rider)
             rider.cursor, rider.seq = self._cursor, self._seq
 
+    def filled(self, rider: Rider) -> None:
+        """The rider's client is slow to take what it was sent."""
+        self._filled.append(rider)
+
     def release(self) -> None:
         """Let all go on alone: the log has ended, or has failed."""
         self._release(list(self._riders))
@@ -57,7 +62,9 @@ class Live:
         Who is full leaves, and so does everybody where the run no longer holds what they have not got.
         """
         while self._riders and self._cursor < run.end:
-            self._release([rider for rider in self._riders if rider.is_full()])
+            if self._filled:
+                filled, self._filled = self._filled, []
+                self._release([rider for rider in filled if rider.is_full()])
             chunk = run.take(self._cursor)
             if chunk is None:
                 self.release()

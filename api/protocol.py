@@ -1,11 +1,12 @@
 """uvicorn's HTTP protocol with what it lacks: bounds on a request's headers, and a way straight to the transport."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.watcher import Listener
 
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 128 * 1024
@@ -21,7 +22,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.on_lost: Callable[[], None] | None = None
+        self.listener: Listener | None = None
         self._header_timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
 
@@ -34,8 +35,14 @@ class Protocol(HttpToolsProtocol):
         """The client has gone."""
         self._headers_done()
         super().connection_lost(exc)
-        if self.on_lost is not None:
-            self.on_lost()
+        if self.listener is not None:
+            self.listener.lost()
+
+    def pause_writing(self) -> None:
+        """More is unsent than should be."""
+        super().pause_writing()
+        if self.listener is not None:
+            self.listener.filled()
 
     def is_full(self) -> bool:
         """Whether the client is slow to take what it was sent."""

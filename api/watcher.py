@@ -8,7 +8,6 @@ import fcntl
 import struct
 import sys
 import termios
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -60,11 +59,21 @@ class Watchers:
                 watcher.tick(now)
 
 
+class Listener(Protocol):
+    """Who writes to a connection."""
+
+    def lost(self) -> None:
+        """The client has gone."""
+
+    def filled(self) -> None:
+        """More is unsent than should be."""
+
+
 class Connection(Protocol):
     """What a server may offer as the scope's extension `deploytail.connection`, for a response in HTTP/1.1 chunks."""
 
     transport: asyncio.Transport
-    on_lost: Callable[[], None] | None
+    listener: Listener | None
 
     def is_full(self) -> bool:
         """Whether more is unsent than should be."""
@@ -118,10 +127,10 @@ class Watcher:
         self._listener: asyncio.Task[None] | None = None
         if self._connection is None:
             self._listener = asyncio.ensure_future(_disconnected(receive))
-            self._listener.add_done_callback(lambda _: self._left())
+            self._listener.add_done_callback(lambda _: self.lost())
         else:
             self.transport = self._connection.transport
-            self._connection.on_lost = self._left
+            self._connection.listener = self
         watchers.add(self)
 
     def close(self) -> None:
@@ -130,7 +139,7 @@ class Watcher:
         if self._listener is not None:
             self._listener.cancel()
         if self._connection is not None:
-            self._connection.on_lost = None
+            self._connection.listener = None
 
     def is_open(self) -> bool:
         """Whether it is any use to send more."""
@@ -184,6 +193,18 @@ class Watcher:
     def can_ride(self) -> bool:
         """Whether the body may go straight to the transport."""
         return self._connection is not None
+
+    def lost(self) -> None:
+        """The client has gone."""
+        self._gone = True
+        if self._live is not None:
+            self._live.leave(self)  # at once: uvloop raises where a closed transport is written to
+        self.wake()
+
+    def filled(self) -> None:
+        """The client is slow to take what it was sent."""
+        if self._live is not None:
+            self._live.filled(self)
 
     def is_full(self) -> bool:
         """Whether the client is slow to take what it was sent."""
@@ -306,12 +327,6 @@ class Watcher:
         finally:
             self._sending = False
             self._sent_at = self._loop.time()
-
-    def _left(self) -> None:
-        self._gone = True
-        if self._live is not None:
-            self._live.leave(self)  # at once: uvloop raises where a closed transport is written to
-        self.wake()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -17,7 +17,7 @@ from api.hub import Hub
 from api.limits import Slots
 from api.pace import Pace
 from api.stream import LogStream
-from api.watcher import Watchers
+from api.watcher import Listener, Watchers
 from producer import calls
 from producer.calls import Procedure
 from producer.connect import connect_async
@@ -351,7 +351,7 @@ class Direct:
 
     def __init__(self, watch: "Watch") -> None:
         self._watch = watch
-        self.on_lost: Callable[[], None] | None = None
+        self.listener: Listener | None = None
 
     @property
     def transport(self) -> "Direct":
@@ -426,8 +426,8 @@ class Watch:
         """Go away."""
         self._gone.set()
         self.taking.set()
-        if self._connection.on_lost is not None:
-            self._connection.on_lost()
+        if self._connection.listener is not None:
+            self._connection.listener.lost()
         await self.finished()
 
     def take(self, data: bytes) -> None:

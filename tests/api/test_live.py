@@ -85,11 +85,22 @@ def test_who_is_full_leaves_before_more_is_sent_and_the_others_go_on() -> None:
     run.append(frame(1), 1)
     live.deliver(run, 1.0)
     slow.full = True
+    live.filled(slow)
     for seq in range(2, 6):
         run.append(frame(seq, CHUNK_BYTES), seq)
     live.deliver(run, 2.0)
     assert (slow.cursor, slow.seq, slow.woken, len(slow.sent.written)) == (1, 1, 1, 1)
     assert (quick.woken, len(quick.sent.written)) == (0, 5)
+
+
+def test_who_was_full_and_is_no_longer_rides_on() -> None:
+    """The client has caught up before more came."""
+    run, live, rider = Run(), Live(), Rider()
+    live.join(rider)
+    live.filled(rider)
+    run.append(frame(1), 1)
+    live.deliver(run, 1.0)
+    assert (rider.woken, len(rider.sent.written)) == (0, 1)
 
 
 def test_all_leave_where_the_run_has_dropped_what_they_have_not_got() -> None:
@@ -142,6 +153,7 @@ def test_whoever_rides_when_gets_exactly_the_frames_between(steps: list[str]) ->
             gone.append(pair)
         elif step == "fill" and inside:
             inside[0][0].full = True
+            live.filled(inside[0][0])
     for rider, start in gone:
         got = b"".join(map(http_chunk_data, rider.sent.written))
         assert got == b"".join(frame(seq) for seq in range(start + 1, rider.cursor + 1))

@@ -1,7 +1,7 @@
 """The watcher: one response's sends, waits and heartbeats, on a fake ASGI connection and with a clock that is told."""
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from api.frames import http_chunk
 from api.live import Live
 from api.run import Run
-from api.watcher import HEADERS, HEARTBEAT, HEARTBEAT_SECONDS, STALL_SECONDS, Watcher, Watchers
+from api.watcher import HEADERS, HEARTBEAT, HEARTBEAT_SECONDS, STALL_SECONDS, Listener, Watcher, Watchers
 from tests.api.support import until
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": HEADERS}
@@ -35,7 +35,7 @@ class Connection:
         self.gone = asyncio.Event()
         self.unsent = 0
         self.written: list[bytes] = []
-        self.on_lost: Callable[[], None] | None = None
+        self.listener: Listener | None = None
         scope = {"type": "http", "extensions": {"deploytail.connection": self} if direct else {}}
         self.watcher = Watcher(self.watchers, scope, self._receive, self._send, 1500)
 
@@ -69,8 +69,8 @@ class Connection:
         self.gone.set()
         self.broken = True
         self.free.set()
-        if self.on_lost is not None:
-            self.on_lost()
+        if self.listener is not None:
+            self.listener.lost()
 
     async def _receive(self) -> dict[str, Any]:
         await self.gone.wait()
@@ -298,8 +298,7 @@ async def test_who_has_gone_is_written_to_no_more(direct: Connection) -> None:
     watcher, live, run = direct.watcher, Live(), Run()
     riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
     await asyncio.sleep(0)
-    assert direct.on_lost is not None
-    direct.on_lost()
+    watcher.lost()
     run.append(b"one", 1)
     live.deliver(run, 0.0)
     watcher.tick(later(HEARTBEAT_SECONDS + 1))
