@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: everything is stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except (CannotStart, EmbeddedError, DeployLogError, RedisError) as error:
+    except (CannotStart, CannotMeasure, EmbeddedError, DeployLogError, RedisError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return EXIT_AWAY
 

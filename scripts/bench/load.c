@@ -219,7 +219,9 @@ static size_t take_frames(struct connection *c, const char *data, size_t size) {
             line_size = length - 6;
         } else if (*at == 'e' && length > 7 && memcmp(at, "event: ", 7) == 0) {
             const char *name = at + 7;
-            kind = length == 11 && memcmp(name, "done", 4) == 0 ? DONE : length == 10 && memcmp(name, "gap", 3) == 0 ? GAP : OTHER;
+            kind = length == 11 && memcmp(name, "done", 4) == 0  ? DONE
+                   : length == 10 && memcmp(name, "gap", 3) == 0 ? GAP
+                                                                 : OTHER;
         }
         at = newline + 1;
     }

@@ -155,6 +155,8 @@ def ceiling(binary: Path, times: int) -> float:
 
 def build() -> Path:
     """The client's binary, compiled unless there is one newer than its source. Raises CannotStart."""
+    if sys.platform != "linux":
+        raise CannotStart("the benchmark runs on Linux only: it needs epoll and /proc")
     binary = Path(sys.prefix) / "bench" / "load"
     if binary.exists() and binary.stat().st_mtime > _SOURCE.stat().st_mtime:
         return binary

@@ -29,8 +29,9 @@ def describe(rig: Rig) -> dict[str, str]:
             continue
     if found := nginx.version():
         facts["nginx"] = found
-    if found := nginx.nchan_version():
-        facts["Nchan"] = found
+    if not nginx.NchanMemory.missing():
+        with nginx.NchanMemory(rig) as nchan:
+            facts["Nchan"] = nchan.version()
     return facts
 
 

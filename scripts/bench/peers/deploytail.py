@@ -1,11 +1,8 @@
 """deploytail as it ships: `python -m api`, as a user would start it, with the limits on watchers raised."""
 
-import subprocess
 import sys
-from functools import cache
 
 from scripts.bench import processes
-from scripts.bench.errors import CannotMeasure
 from scripts.bench.peers.logs import LogPeer
 
 _WATCHERS = "20000"
@@ -36,16 +33,3 @@ class TwoProcesses(Deploytail):
     name = "deploytail-2"
     title = "deploytail, 2 processes"
     arguments = ("--processes", "2")
-
-    @classmethod
-    def missing(cls) -> str | None:
-        """Whether the service takes the option."""
-        return None if "--processes" in _help() else "python -m api has no --processes"
-
-
-@cache
-def _help() -> str:
-    done = subprocess.run([sys.executable, "-m", "api", "--help"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CannotMeasure(f"python -m api --help: {done.stderr.strip()}")
-    return done.stdout

@@ -166,6 +166,12 @@ class NchanMemory(Nginx, LivePeer):
         finally:
             feed.close()
 
+    def version(self) -> str:
+        """The version of the module."""
+        with urlopen(f"http://127.0.0.1:{self.port}/version", timeout=5) as answer:
+            found: str = answer.read().decode().strip()
+            return found
+
     def _await_ready(self) -> None:
         """Wait until it takes messages: it connects to Redis after it has begun to listen."""
         end = time.monotonic() + _READY_SECONDS
@@ -214,11 +220,3 @@ def version() -> str | None:
         return None
     done = subprocess.run([_nginx() or "nginx", "-v"], capture_output=True, text=True, check=False)
     return done.stderr.strip().rpartition("/")[2]
-
-
-def nchan_version() -> str | None:
-    """The version of Nchan, as the module itself has it; None where there is none."""
-    if _nginx() is None or not _module().exists():
-        return None
-    found = re.search(rb"nchan version: %s|nchan/(\d+\.\d+\.\d+)", _module().read_bytes())
-    return found[1].decode() if found and found[1] else "installed"
