@@ -1,7 +1,7 @@
 """The proof that a reader has the whole log: its number of lines and their checksum."""
 
 import zlib
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 
 class Proof(NamedTuple):
@@ -13,6 +13,6 @@ class Proof(NamedTuple):
     lines: int = 0
     crc32: int = 0
 
-    def add(self, line: str) -> Self:
+    def add(self, line: str) -> "Proof":
         """The proof after one more line."""
-        return self._replace(lines=self.lines + 1, crc32=zlib.crc32(line.encode() + b"\n", self.crc32))
+        return Proof(self.lines + 1, zlib.crc32(line.encode() + b"\n", self.crc32))
