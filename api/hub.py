@@ -10,6 +10,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 from api.catchup import PAGE_BYTES, page
@@ -260,19 +262,22 @@ class Hub:
 
     def _messages(self, messages: Sequence[Message]) -> None:
         grown: dict[Topic, Next] = {}
-        for channel, data in messages:
+        for channel, group in groupby(messages, key=itemgetter(0)):
             topic = self._by_channel.get(channel)
             if topic is None:
                 continue
+            batch = [data for _, data in group]
             try:
-                action = topic.follow.message(data)
+                if topic.follow.lines(batch):
+                    grown[topic] = Next.WAKE
+                    continue
+                for action in map(topic.follow.message, batch):
+                    if action is Next.READ:
+                        self.read(topic)
+                    elif action is not Next.NOTHING:
+                        grown[topic] = action
             except Exception as error:  # noqa: BLE001 - one deploy's message must not end the service for all
                 self._crash(topic, error)
-                continue
-            if action is Next.READ:
-                self.read(topic)
-            elif action is not Next.NOTHING:
-                grown[topic] = action
         for topic, action in grown.items():
             self._act(topic, action)
 

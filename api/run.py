@@ -12,6 +12,7 @@ from api import frames
 
 CHUNK_BYTES = 256 * 1024
 _CHUNK_FRAMES = 512
+_MOST_FRAMES = 4096
 _SHARED_BYTES = 4 * 1024 * 1024
 
 
@@ -123,16 +124,16 @@ class Run:
             return Seat(frames.gap(after + 1, gap.last, gap.reason), cursor + 1)
         return Seat(b"", cursor)
 
-    def take(self, cursor: int) -> Chunk | None:
+    def take(self, cursor: int, *, aligned: bool = True) -> Chunk | None:
         """The next frames from `cursor` on, joined.
 
         Empty at the end of the run; None where the frames at the cursor are no longer held. Watchers at the same
-        place get the same bytes object; a chunk ends at the next multiple of some number of frames, so that those who
-        come from different places soon are at the same one.
+        place get the same bytes object. An `aligned` chunk ends at the next multiple of some number of frames, so that
+        those who come from different places soon are at the same one.
         """
         if cursor < self._base:
             return None
-        stop = min(self.end, cursor - cursor % _CHUNK_FRAMES + _CHUNK_FRAMES)
+        stop = min(self.end, cursor - cursor % _CHUNK_FRAMES + _CHUNK_FRAMES if aligned else cursor + _MOST_FRAMES)
         shared = self._shared.get(cursor)
         if shared is not None and (shared.cursor == stop or len(shared.wire) >= CHUNK_BYTES):
             return shared

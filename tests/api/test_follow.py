@@ -124,6 +124,31 @@ def test_a_message_from_before_a_read_that_the_read_does_not_know_was_never_in_t
     assert words(told(follow)) == [*QUEUED_BUILDING, "3", "4"]
 
 
+@given(st.lists(st.integers(1, 12), max_size=30), st.lists(st.integers(1, 5), max_size=8), st.booleans())
+def test_messages_that_come_together_are_told_as_if_they_came_singly(
+    heard: list[int], sizes: list[int], doubt: bool
+) -> None:
+    """However the channel's messages fall into batches: the same frames, and the same place."""
+    log = Log.of(2)
+    single, together = following(log), following(log)
+    log.write(*"abcdef")
+    entries = [*log.cached, *log.finish()]
+    messages = [entries[min(seq, len(entries)) - 1] for seq in heard]
+    if doubt:
+        single.resubscribed()
+        together.resubscribed()
+    for data in messages:
+        single.message(data)
+    at = 0
+    for size in [*sizes, len(messages)]:
+        batch = messages[at : at + size]
+        at += len(batch)
+        if batch and not together.lines(batch):
+            for data in batch:
+                together.message(data)
+    assert (together.run._frames, together.last, together.ended) == (single.run._frames, single.last, single.ended)
+
+
 def test_a_hole_behind_a_read_has_the_list_read_again() -> None:
     """What came while the read was under way, but does not follow on it, asks for another."""
     log = Log.of(0)
