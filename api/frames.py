@@ -19,9 +19,21 @@ def event(event: Event) -> bytes:
     return b"%sid: %d\ndata: %s\n\n" % (name, event.seq, event.data)
 
 
-def lines(entries: Sequence[bytes], first: int) -> list[bytes]:
-    """The frames of log lines, as they are stored, numbered from `first` on."""
-    return [b"id: %d\ndata: %s\n\n" % numbered for numbered in enumerate(entries, first)]
+def lines(entries: Sequence[bytes], first: int) -> bytes:
+    """The frames of log lines, as they are stored, numbered from `first` on: a block."""
+    return b"".join([b"id: %d\ndata: %s\n\n" % numbered for numbered in enumerate(entries, first)])
+
+
+def line_in(block: bytes, seq: int) -> bytes:
+    """The frame of line `seq`, which is in the block."""
+    frame, end, _ = lines_behind(block, seq - 1).partition(b"\n\n")
+    return frame + end
+
+
+def lines_behind(block: bytes, seq: int) -> bytes:
+    """The block from the frame of line `seq` + 1 on, which is in it."""
+    start = b"id: %d\n" % (seq + 1)
+    return block if block.startswith(start) else block[block.index(b"\n\n" + start) + 2 :]
 
 
 def gap(first: int, last: int | None, reason: str, identity: int | None = None) -> bytes:

@@ -268,10 +268,10 @@ class Hub:
                 continue
             batch = [data for _, data in group]
             try:
-                if topic.follow.lines(batch):
+                taken = topic.follow.lines(batch)
+                if taken:
                     grown[topic] = Next.WAKE
-                    continue
-                for action in map(topic.follow.message, batch):
+                for action in map(topic.follow.message, batch[taken:]):
                     if action is Next.READ:
                         self.read(topic)
                     elif action is not Next.NOTHING:

@@ -1,11 +1,11 @@
 """A bounded run of ready frames that all watchers of a deploy share; each watcher is a cursor into it.
 
-A cursor is the absolute index of a frame: it stays right while the oldest frames are dropped, and when the ids of the
-frames fall back after a fail-over.
+Lines that came together are one block of frames: it is made, sent and held as a whole, and only who starts inside it
+has it cut. A cursor is the absolute index of a frame or block: it stays right while the oldest are dropped, and when
+the ids of the frames fall back after a fail-over.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from api import frames
@@ -48,7 +48,7 @@ class Seat(NamedTuple):
 
 
 class Run:
-    """Frames in order, each with the seq of the last event that it stands for."""
+    """Frames and blocks in order, each with the seq of the last event that it stands for."""
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
@@ -56,6 +56,7 @@ class Run:
         self._base = 0  # the cursor of the first frame held
         self._joinable = 0  # before this cursor the log has been taken back; nobody may start there
         self._gaps: dict[int, Gap] = {}
+        self._blocks: dict[int, int] = {}  # the first seq of each block, by its cursor
         self._shared: dict[int, Chunk] = {}
         self._shared_bytes = 0
         self._floor = 0  # the seq before the first frame that can be joined
@@ -82,11 +83,11 @@ class Run:
         self._seqs.append(seq)
         self.bytes += len(frame)
 
-    def extend(self, new: Sequence[bytes], first: int) -> None:
-        """Add the frames of the events `first`, `first` + 1 and so on."""
-        self._frames.extend(new)
-        self._seqs.extend(range(first, first + len(new)))
-        self.bytes += sum(map(len, new))
+    def append_block(self, block: bytes, first: int, last: int) -> None:
+        """Add the frames of the log lines `first` to `last` as one."""
+        if first != last:
+            self._blocks[self.end] = first
+        self.append(block, last)
 
     def append_gap(self, gap: Gap) -> None:
         """Add a gap in the place of its events."""
@@ -106,9 +107,12 @@ class Run:
         """The frame of event `seq` as it was sent, or None where it is not held."""
         low = self._joinable_index()
         at = bisect_right(self._seqs, seq - 1, low)
-        if at < len(self._seqs) and self._seqs[at] == seq and self._base + at not in self._gaps:
-            return self._frames[at]
-        return None
+        if at == len(self._seqs) or self._base + at in self._gaps:
+            return None
+        first = self._blocks.get(self._base + at, self._seqs[at])
+        if seq < first:
+            return None
+        return self._frames[at] if first == self._seqs[at] else frames.line_in(self._frames[at], seq)
 
     def seat(self, after: int) -> Seat | None:
         """Where a watcher starts that has everything up to seq `after`; None where that is no longer held."""
@@ -122,6 +126,8 @@ class Run:
         gap = self._gaps.get(cursor)
         if gap is not None and gap.first <= after:
             return Seat(frames.gap(after + 1, gap.last, gap.reason), cursor + 1)
+        if self._blocks.get(cursor, after + 1) <= after:
+            return Seat(frames.lines_behind(self._frames[at], after), cursor + 1)
         return Seat(b"", cursor)
 
     def take(self, cursor: int, *, aligned: bool = True) -> Chunk | None:
@@ -169,6 +175,7 @@ class Run:
         del self._frames[:drop], self._seqs[:drop]
         self._base += drop
         self._gaps = {at: gap for at, gap in self._gaps.items() if at >= self._base}
+        self._blocks = {at: first for at, first in self._blocks.items() if at >= self._base}
         self._shared.clear()
         self._shared_bytes = 0
 

@@ -143,10 +143,9 @@ def test_messages_that_come_together_are_told_as_if_they_came_singly(
     for size in [*sizes, len(messages)]:
         batch = messages[at : at + size]
         at += len(batch)
-        if batch and not together.lines(batch):
-            for data in batch:
-                together.message(data)
-    assert (together.run._frames, together.last, together.ended) == (single.run._frames, single.last, single.ended)
+        for data in batch[together.lines(batch) :]:
+            together.message(data)
+    assert (told(together), together.last, together.ended) == (told(single), single.last, single.ended)
 
 
 def test_a_hole_behind_a_read_has_the_list_read_again() -> None:

@@ -194,6 +194,37 @@ def test_a_frame_is_found_by_its_seq_while_it_is_held() -> None:
     assert [run.frame_of(seq) for seq in range(1, 7)] == [None, None, None, None, frame(5), frame(6)]
 
 
+def block_of(first: int, last: int) -> bytes:
+    """The frames of these lines."""
+    return frames.lines([b"line %d" % seq for seq in range(first, last + 1)], first)
+
+
+def behind(data: bytes, after: int, last: int) -> bytes:
+    """What is left of a block or a gap for who has events up to `after`."""
+    return block_of(after + 1, last) if data.startswith(b"id: ") else frames.gap(after + 1, last, frames.LOST)
+
+
+def test_a_frame_is_found_in_its_block() -> None:
+    """Also the first and the last; what is in no block and no frame is not found."""
+    run = run_of(1, 2)
+    run.append_block(block_of(3, 12), 3, 12)
+    run.append(frame(13), 13)
+    assert [run.frame_of(seq) for seq in range(3, 13)] == [block_of(seq, seq) for seq in range(3, 13)]
+    assert [run.frame_of(seq) for seq in (0, 2, 13, 14)] == [None, frame(2), frame(13), None]
+
+
+def test_who_starts_inside_a_block_gets_the_rest_of_it() -> None:
+    """From its own last event on."""
+    run = run_of(1)
+    run.append_block(block_of(2, 12), 2, 12)
+    assert [run.seat(after) for after in (1, 2, 11, 12)] == [
+        Seat(b"", 1),
+        Seat(block_of(3, 12), 2),
+        Seat(block_of(12, 12), 2),
+        Seat(b"", 2),
+    ]
+
+
 class Model:
     """A run, and a plain list of everything that was ever appended to it."""
 
@@ -209,6 +240,13 @@ class Model:
         data = frame(self.last, size)
         self.run.append(data, self.last)
         self.frames.append((data, self.last, self.last))
+
+    def block(self, size: int) -> None:
+        """Some lines come together."""
+        first, self.last = self.last + 1, self.last + size % 5 + 1
+        data = block_of(first, self.last)
+        self.run.append_block(data, first, self.last)
+        self.frames.append((data, first, self.last))
 
     def gap(self, size: int) -> None:
         """Events are missing."""
@@ -239,7 +277,7 @@ class Model:
     def rest(self, after: int) -> bytes:
         """What a watcher with events up to `after` gets of all that is held and can be joined."""
         return b"".join(
-            data if after < first else frames.gap(after + 1, last, frames.LOST)
+            data if after < first else behind(data, after, last)
             for data, first, last in self.frames[max(self.run._base, self.joinable) :]
             if last > after
         )
@@ -250,7 +288,7 @@ class Model:
         return held[0][1] - 1 if held else self.last
 
 
-@given(st.lists(st.tuples(st.sampled_from(["append", "gap", "back", "trim", "take"]), st.integers(1, 40_000))))
+@given(st.lists(st.tuples(st.sampled_from(["append", "block", "gap", "back", "trim", "take"]), st.integers(1, 40_000))))
 def test_a_run_is_a_list_whose_oldest_frames_may_be_gone(operations: list[tuple[str, int]]) -> None:
     """After any operations: sizes add up, and each cursor and each seat give what a plain list of everything would."""
     model = Model()
