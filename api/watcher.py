@@ -17,6 +17,7 @@ from api.live import Live
 
 HEARTBEAT_SECONDS = 14.0  # a check each second keeps the promise of 15
 STALL_SECONDS = 30.0
+_TICKED = 200
 HEARTBEAT = frames.comment("still here")
 _HEARTBEAT_WIRE = frames.http_chunk([HEARTBEAT])
 
@@ -55,8 +56,10 @@ class Watchers:
         while True:
             await asyncio.sleep(1.0)
             now = loop.time()
-            for watcher in list(self._open):
+            for count, watcher in enumerate(list(self._open), 1):
                 watcher.tick(now)
+                if count % _TICKED == 0:
+                    await asyncio.sleep(0)  # heartbeats to thousands at once would keep live lines waiting
 
 
 class Listener(Protocol):
