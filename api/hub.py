@@ -282,13 +282,14 @@ class Hub:
             self._act(topic, action)
 
     def _act(self, topic: Topic, action: Next) -> None:
+        if action is Next.NOTHING:
+            return
         if action is Next.READ:
-            self.read(topic)
-        elif action is not Next.NOTHING:
-            self._trim(topic)
-            topic.wake()
-            if action is Next.END:
-                self._unsubscribe(topic)
+            self.read(topic)  # this one may have brought something all the same
+        self._trim(topic)
+        topic.wake()
+        if action is Next.END:
+            self._unsubscribe(topic)
 
     async def _read(self, topic: Topic) -> None:
         delay = 0.05

@@ -37,8 +37,9 @@ class Live:
         self._seq = 0
         self.sent_at = 0.0  # the loop's time of the last delivery
 
-    def join(self, rider: Rider) -> None:
-        """Ride along; its cursor is the end of the run."""
+    def join(self, rider: Rider, run: Run, now: float) -> None:
+        """Ride along; its cursor is the end of the run. Those who ride already are brought there first."""
+        self.deliver(run, now)
         self._cursor, self._seq = rider.cursor, rider.seq
         self._riders.add(rider)
 

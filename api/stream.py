@@ -137,7 +137,7 @@ class LogStream:
                 # A log with nothing to show yet. Look again after it: sending may have taken its time.
                 await self._emit(watcher, b"")
             elif watcher.can_ride and self._pace is None:
-                cursor, self._n = await watcher.ride(topic.live, cursor, self._n or 0)
+                cursor, self._n = await watcher.ride(topic.live, topic.run, cursor, self._n or 0)
             else:
                 topic.waiting.add(watcher)
                 await watcher.wait()

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import frames
 from api.live import Live
+from api.run import Run
 
 HEARTBEAT_SECONDS = 14.0  # a check each second keeps the promise of 15
 STALL_SECONDS = 30.0
@@ -175,14 +176,14 @@ class Watcher:
             await self.send(b"")
         await self._write(self._connection, wire)
 
-    async def ride(self, live: Live, cursor: int, seq: int) -> tuple[int, int]:
-        """Get what comes behind `cursor`, the end of the run, until woken; return the cursor and the seq then reached.
+    async def ride(self, live: Live, run: Run, cursor: int, seq: int) -> tuple[int, int]:
+        """Get what comes behind `cursor`, the end of `run`, until woken; return the cursor and the seq then reached.
 
         Only where `can_ride`.
         """
         self.cursor, self.seq = cursor, seq
         if self.is_open():
-            live.join(self)
+            live.join(self, run, self._loop.time())
             self._live = live
             try:
                 await self._woken()

@@ -51,7 +51,7 @@ def test_all_riders_get_the_same_bytes_in_one_chunk_a_delivery() -> None:
     """What has come together goes out together, and nobody is woken for it."""
     run, live, riders = Run(), Live(), [Rider() for _ in range(3)]
     for rider in riders:
-        live.join(rider)
+        live.join(rider, run, 0.0)
     run.append(frame(1), 1)
     live.deliver(run, 5.0)
     run.append(frame(2), 2)
@@ -67,7 +67,7 @@ def test_all_riders_get_the_same_bytes_in_one_chunk_a_delivery() -> None:
 def test_who_leaves_goes_on_from_what_it_was_sent() -> None:
     """Its cursor and its seq are those of the last delivery; what comes later is its own affair."""
     run, live, rider = Run(), Live(), Rider()
-    live.join(rider)
+    live.join(rider, run, 0.0)
     run.append(frame(7), 7)
     live.deliver(run, 1.0)
     live.leave(rider)
@@ -80,8 +80,8 @@ def test_who_leaves_goes_on_from_what_it_was_sent() -> None:
 def test_who_is_full_leaves_before_more_is_sent_and_the_others_go_on() -> None:
     """A slow client holds bytes of one delivery at most, also where one delivery is many chunks."""
     run, live, quick, slow = Run(), Live(), Rider(), Rider()
-    live.join(quick)
-    live.join(slow)
+    live.join(quick, run, 0.0)
+    live.join(slow, run, 0.0)
     run.append(frame(1), 1)
     live.deliver(run, 1.0)
     slow.full = True
@@ -96,7 +96,7 @@ def test_who_is_full_leaves_before_more_is_sent_and_the_others_go_on() -> None:
 def test_who_was_full_and_is_no_longer_rides_on() -> None:
     """The client has caught up before more came."""
     run, live, rider = Run(), Live(), Rider()
-    live.join(rider)
+    live.join(rider, run, 0.0)
     live.filled(rider)
     run.append(frame(1), 1)
     live.deliver(run, 1.0)
@@ -107,7 +107,7 @@ def test_all_leave_where_the_run_has_dropped_what_they_have_not_got() -> None:
     """They read the list, each by itself."""
     run, live, riders = Run(), Live(), [Rider(), Rider()]
     for rider in riders:
-        live.join(rider)
+        live.join(rider, run, 0.0)
     for seq in range(1, 100):
         run.append(frame(seq, 1000), seq)
     run.trim(5000)
@@ -115,10 +115,23 @@ def test_all_leave_where_the_run_has_dropped_what_they_have_not_got() -> None:
     assert [(rider.cursor, rider.woken, rider.sent.written) for rider in riders] == [(0, 1, [])] * 2
 
 
+def test_who_joins_takes_nothing_from_those_who_are_behind() -> None:
+    """The run may have grown without a delivery: who joins at its end does not move the others there."""
+    run, live, first = Run(), Live(), Rider()
+    live.join(first, run, 0.0)
+    run.append(frame(1), 1)
+    second = Rider(1, 1)
+    live.join(second, run, 1.0)
+    run.append(frame(2), 2)
+    live.deliver(run, 2.0)
+    assert first.sent.written == [http_chunk([frame(1)]), http_chunk([frame(2)])]
+    assert second.sent.written == [http_chunk([frame(2)])]
+
+
 def test_at_the_end_all_go_on_alone() -> None:
     """Released with their place, once."""
     run, live, rider = Run(), Live(), Rider()
-    live.join(rider)
+    live.join(rider, run, 0.0)
     run.append(frame(1), 1)
     live.deliver(run, 1.0)
     live.release()
@@ -145,7 +158,7 @@ def test_whoever_rides_when_gets_exactly_the_frames_between(steps: list[str]) ->
             gone += [pair for pair in inside if pair[0].woken]
             inside = [pair for pair in inside if not pair[0].woken]
             rider = Rider(run.end, run.end)
-            live.join(rider)
+            live.join(rider, run, 0.0)
             inside.append((rider, run.end))
         elif step == "leave" and inside:
             pair = inside.pop()

@@ -283,7 +283,7 @@ async def test_on_any_server_a_chunk_is_sent_without_its_framing(connection: Con
 async def test_who_rides_along_is_sent_what_comes_and_goes_on_when_woken(direct: Connection) -> None:
     """Its place is that of the last delivery."""
     watcher, live, run = direct.watcher, Live(), Run()
-    riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
+    riding = asyncio.ensure_future(watcher.ride(live, run, 0, 0))
     await asyncio.sleep(0)
     run.append(b"one", 1)
     live.deliver(run, 0.0)
@@ -296,7 +296,7 @@ async def test_who_rides_along_is_sent_what_comes_and_goes_on_when_woken(direct:
 async def test_who_has_gone_is_written_to_no_more(direct: Connection) -> None:
     """From the moment on at which the server says so, not from when the task gets its turn: uvloop would raise."""
     watcher, live, run = direct.watcher, Live(), Run()
-    riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
+    riding = asyncio.ensure_future(watcher.ride(live, run, 0, 0))
     await asyncio.sleep(0)
     watcher.lost()
     run.append(b"one", 1)
@@ -310,7 +310,7 @@ async def test_who_has_gone_is_written_to_no_more(direct: Connection) -> None:
 async def test_who_rides_along_gets_heartbeats_between_deliveries(direct: Connection) -> None:
     """Straight from the clock, and only when nothing was delivered for so long."""
     watcher, live, run = direct.watcher, Live(), Run()
-    riding = asyncio.ensure_future(watcher.ride(live, 0, 0))
+    riding = asyncio.ensure_future(watcher.ride(live, run, 0, 0))
     await asyncio.sleep(0)
     run.append(b"one", 1)
     live.deliver(run, later(HEARTBEAT_SECONDS))
