@@ -59,6 +59,7 @@ class Run:
         self._blocks: dict[int, int] = {}  # the first seq of each block, by its cursor
         self._shared: dict[int, Chunk] = {}
         self._shared_bytes = 0
+        self._shared_most = _SHARED_BYTES
         self._floor = 0  # the seq before the first frame that can be joined
         self._gone = 0  # up to this seq the list has nothing either
         self.bytes = 0
@@ -160,7 +161,15 @@ class Run:
         return chunk
 
     def trim(self, limit: int) -> None:
-        """Drop the oldest frames until at most `limit` bytes are held; the newest two, maybe the end, always stay."""
+        """Drop the oldest frames until at most `limit` bytes are held; the newest two, maybe the end, always stay.
+
+        What is joined for sharing may take what is left of the limit.
+        """
+        self._drop_frames(limit)
+        self._shared_most = max(0, min(_SHARED_BYTES, limit - self.bytes))
+        self._drop_shared()
+
+    def _drop_frames(self, limit: int) -> None:
         if self.bytes <= limit:
             return
         # A quarter more than needed, so that a full run is not moved for each frame.
@@ -185,7 +194,10 @@ class Run:
     def _share(self, cursor: int, chunk: Chunk) -> None:
         old = self._shared.pop(cursor, None)
         self._shared_bytes += len(chunk.wire) - (len(old.wire) if old else 0)
-        while self._shared_bytes > _SHARED_BYTES and self._shared:
+        self._shared[cursor] = chunk
+        self._drop_shared()
+
+    def _drop_shared(self) -> None:
+        while self._shared_bytes > self._shared_most:
             oldest = self._shared.pop(next(iter(self._shared)))
             self._shared_bytes -= len(oldest.wire)
-        self._shared[cursor] = chunk

@@ -51,8 +51,9 @@ async def sweep_once(
     now = time.monotonic()
     judge.looked(started, now)
     for topic, last, state in zip(topics, known, found, strict=True):
-        # A log that grows meanwhile is not read for that.
-        if state is None or state.status.terminal or not last <= state.seq <= topic.follow.last:
+        # A log that grows meanwhile is heard, and not read for what has not come yet.
+        behind = state is not None and state.seq > topic.follow.last == last
+        if state is None or state.status.terminal or state.seq < last or behind:
             hub.read(topic)
     queued = [state.job for state in found if state and state.status is Status.QUEUED and state.job]
     lost = await _lost(lost_jobs, queued)
