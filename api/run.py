@@ -163,10 +163,10 @@ class Run:
     def trim(self, limit: int) -> None:
         """Drop the oldest frames until at most `limit` bytes are held; the newest two, maybe the end, always stay.
 
-        What is joined for sharing may take what is left of the limit.
+        What is joined for sharing may take a quarter of that besides: without it each slow watcher holds a chunk alone.
         """
         self._drop_frames(limit)
-        self._shared_most = max(0, min(_SHARED_BYTES, limit - self.bytes))
+        self._shared_most = min(_SHARED_BYTES, limit // 4)
         self._drop_shared()
 
     def _drop_frames(self, limit: int) -> None:

@@ -347,7 +347,7 @@ async def test_a_watcher_that_fell_out_of_memory_is_served_from_the_list(valkey:
         for _ in range(30):
             deploy.write(*["x" * 1000] * 40)
         await until(lambda: "1202" in fast.words)
-        assert service.hub.statistics().bytes <= 64 * 1024 + 1100
+        assert service.hub.statistics().bytes <= (64 + 16) * 1024 + 1100  # a quarter more for what is joined
         deploy.finish()
         expected = [*QUEUED_BUILDING, *map(str, range(3, 1204)), "1204:complete", "done"]
         assert await fast.read() == expected
