@@ -21,7 +21,7 @@ from producer.state import Snapshot, State
 
 MAX_HELD = 10_000
 _BLOCK = 100
-_BLOCK_BYTES = 128 * 1024
+_BLOCK_BYTES = 32 * 1024
 
 
 class Next(Enum):
@@ -214,8 +214,8 @@ class Follow:
         """
         if not are_lines(entries, self.last + 1):
             return False
-        # A block goes to a watcher as a whole, so it is kept small.
-        size = len(entries) if sum(map(len, entries)) < _BLOCK_BYTES else 1
+        # A block is sent and dropped as a whole, so it is kept small.
+        size = max(1, min(len(entries), len(entries) * _BLOCK_BYTES // sum(map(len, entries))))
         for at in range(0, len(entries), size):
             block = entries[at : at + size]
             self.run.append_block(frames.lines(block, self.last + 1), self.last + 1, self.last + len(block))
