@@ -1,6 +1,5 @@
 """The embedded Valkey: a server of our own for who has none, its data kept in a folder."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from scripts.process import free_port, stop
 from worker.lifetime import die_with_parent
 
 _START_SECONDS = 10.0
@@ -30,18 +30,13 @@ def valkey(folder: Path) -> Iterator[str]:
     try:
         yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process, _STOP_SECONDS)
 
 
 def _start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
     log = folder / "valkey.log"
     for _ in range(_TRIES):
-        port = _free_port()
+        port = free_port()
         # In a session of its own: Ctrl-C must reach those who still write to it first, not it.
         process = subprocess.Popen(
             [
@@ -77,10 +72,3 @@ def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
             except redis.RedisError:
                 time.sleep(0.02)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

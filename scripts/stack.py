@@ -14,6 +14,7 @@ import httpx2
 from producer.connect import shown
 from producer.home import Running, find_running, forget_running, home, note_running, owned_home
 from scripts.embedded import valkey
+from scripts.process import stop
 from worker.lifetime import die_with_parent
 
 _START_SECONDS = 20.0
@@ -72,10 +73,10 @@ def stack(
         }
         environment.setdefault("DEPLOYTAIL_STOP_TIMEOUT", "3")
         api, api_url = _start_api(environment, host, port)
-        parts.callback(_stop, api)
+        parts.callback(stop, api, _STOP_SECONDS)
         say(f"API      {api_url}   (documentation at {api_url}/docs)")
         worker = _start([sys.executable, "-m", "worker", "--workers", str(workers)], environment)
-        parts.callback(_stop, worker)
+        parts.callback(stop, worker, _STOP_SECONDS)
         say(f"Workers  {workers}")
         note_running(Running(os.getpid(), redis_url, api_url))
         parts.callback(forget_running)
@@ -139,12 +140,3 @@ def _await_ready(stack: Stack) -> None:
                 pass
             time.sleep(0.05)
     raise StackError(f"the API at {stack.api_url} does not become ready")
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -12,7 +12,7 @@ from scripts.bench.errors import CannotMeasure
 from worker.lifetime import die_with_parent
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 10.0
+STOP_SECONDS = 10.0
 _SHOWN_LINES = 3
 
 Process = subprocess.Popen[bytes]
@@ -33,16 +33,6 @@ def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
         )
 
 
-def stop(process: Process) -> None:
-    """End the process, and wait for it."""
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def await_port(process: Process, port: int, log: Path) -> None:
     """Wait until the process listens on this loopback port. Raises CannotMeasure, with what it said last."""
     end = time.monotonic() + _START_SECONDS
@@ -57,14 +47,6 @@ def last_words(log: Path) -> str:
     """The end of a log, in one line."""
     lines = log.read_text(errors="replace").split("\n") if log.exists() else []
     return " / ".join(line.strip() for line in lines[-_SHOWN_LINES - 1 :] if line.strip()) or "it said nothing"
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def clean_environment() -> dict[str, str]:

@@ -20,6 +20,7 @@ from scripts.bench.peers import registry
 from scripts.bench.peers.peer import Peer
 from scripts.bench.results import OURS
 from scripts.bench.rig import APP, Rig
+from scripts.process import stop
 
 _ROWS = (Row("ms", "to the first line", "ms"),)
 _QUEUE = "deploys"
@@ -81,4 +82,4 @@ def _worker(rig: Rig) -> Iterator[None]:
     try:
         yield
     finally:
-        processes.stop(process)
+        stop(process, processes.STOP_SECONDS)

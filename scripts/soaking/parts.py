@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from redis.retry import Retry
 
 from scripts.embedded import EmbeddedError
 from scripts.faults import FaultProxy, alive, descendants
+from scripts.process import free_port, stop
 from scripts.stack import StackError
 from worker.lifetime import die_with_parent
 
@@ -71,12 +71,7 @@ class Part:
         """End it, whatever state it is in."""
         if self.process.poll() is None:
             self.signal(signal.SIGCONT)
-            self.signal(signal.SIGTERM)
-            try:
-                self.process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            stop(self.process, _STOP_SECONDS)
         if self.process.stdout:
             self.process.stdout.close()
 
@@ -103,7 +98,7 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.redis_url = f"redis://127.0.0.1:{self.port}/0"
         self.store_proxy = FaultProxy(self.redis_url, remember=False)
         self.replicas: list[Replica] = []
@@ -240,10 +235,3 @@ def _answers(port: int) -> bool:
     with redis.Redis(port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client, suppress(redis.RedisError):
         return bool(client.ping())
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

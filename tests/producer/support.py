@@ -21,7 +21,8 @@ from producer.proof import Proof
 from producer.state import State
 from producer.status import Status, last_line
 from producer.store import Store
-from scripts.embedded import _binary, _free_port
+from scripts.embedded import _binary
+from scripts.process import free_port
 from tests.helpers import wait_until
 from worker.lifetime import die_with_parent
 
@@ -150,7 +151,7 @@ class Valkey:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -12,6 +12,7 @@ from scripts.bench import lines, processes
 from scripts.bench.errors import CannotMeasure
 from scripts.bench.rig import Rig
 from scripts.faults import descendants
+from scripts.process import free_port, stop
 
 
 class Feed(Protocol):
@@ -70,7 +71,7 @@ class Peer(ABC):
         """Have its processes keep nothing of what was filled, where they would."""
 
     def __enter__(self) -> Self:
-        self.port = processes.free_port()
+        self.port = free_port()
         self.process = self.start()
         try:
             if self.process:
@@ -84,7 +85,7 @@ class Peer(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self.process:
-            processes.stop(self.process)
+            stop(self.process, processes.STOP_SECONDS)
             self.process = None
         if isinstance(error, CannotMeasure) and self.log.exists() and self.log.stat().st_size:
             error.add_note(f"(its log ends in: {processes.last_words(self.log)})")
