@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from producer.keys import Keys
 from producer.library import create_deploy, open_log
-from scripts.soaking.wire import Decoder, ask, stream_path
+from scripts.soaking.wire import ask
+from scripts.wire import Decoder, stream_path
 from worker.lifetime import die_with_parent
 
 _APP = "probe"

@@ -10,7 +10,8 @@ from random import Random
 from scripts.soaking.course import Course
 from scripts.soaking.ledger import Ledger, Record
 from scripts.soaking.parts import Replica
-from scripts.soaking.wire import PIECE, SILENCE_SECONDS, Decoder, Wrong, ask, stream_path
+from scripts.soaking.wire import PIECE, SILENCE_SECONDS, Wrong, ask
+from scripts.wire import Decoder, stream_path
 
 
 @dataclass(frozen=True)

@@ -1,66 +1,19 @@
-"""What the soak's watchers speak: a request, on a socket that may be slow, and the events of its answer."""
+"""What the soak's watchers speak: a request, on a socket that may be slow."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from producer.keys import Keys
+from scripts.wire import stream_path
 
 PIECE = 64 * 1024
 SILENCE_SECONDS = 20.0  # a comment is due every 15
 _CONNECT_SECONDS = 10.0
 _TRICKLE_SECONDS = 0.01
 _SMALL_BUFFER = 16 * 1024  # less, and Linux drops what it has taken already
-
-
-class Event(NamedTuple):
-    """One event of a stream."""
-
-    kind: str
-    data: bytes
-    id: str
-
-
-class Decoder:
-    """Takes the body of a response, chunked, in whatever pieces; gives its events. `ended`: the last chunk came."""
-
-    def __init__(self) -> None:
-        self._raw = b""
-        self._left = 0
-        self._text = b""
-        self.ended = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        """The events that are complete with this."""
-        self._raw += data
-        while self._raw and not self.ended:
-            if self._left > 2:
-                part = self._raw[: self._left - 2]
-                self._text += part
-                self._raw = self._raw[len(part) :]
-                self._left -= len(part)
-                continue
-            if self._left:  # the line break behind a chunk
-                dropped = min(self._left, len(self._raw))
-                self._raw, self._left = self._raw[dropped:], self._left - dropped
-                continue
-            size, found, rest = self._raw.partition(b"\r\n")
-            if not found:
-                break
-            self._raw, self._left = rest, int(size, 16) + 2
-            self.ended = self._left == 2
-        *blocks, self._text = self._text.split(b"\n\n")
-        return [event for block in blocks if (event := _event(block))]
-
-
-def _event(block: bytes) -> Event | None:
-    fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n") if not line.startswith(b":"))
-    if b"data" not in fields:
-        return None
-    return Event(fields.get(b"event", b"message").decode(), fields[b"data"], fields.get(b"id", b"").decode())
 
 
 class Wrong(Exception):
@@ -115,8 +68,3 @@ async def vanish(url: str, keys: Keys, seconds: float) -> None:
     writer.write(f"GET {stream_path(keys)} HTTP/1.1\r\nHost: soak\r\n\r\n".encode())
     await asyncio.sleep(seconds)
     writer.transport.abort()
-
-
-def stream_path(keys: Keys) -> str:
-    """The path of a deploy's stream."""
-    return f"/v1/apps/{keys.app}/deploys/{keys.deploy}/logs/stream"

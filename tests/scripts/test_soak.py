@@ -14,7 +14,7 @@ from producer.proof import Proof
 from producer.state import Snapshot, State
 from producer.status import Status
 from scripts.soaking.ledger import Deploy, Ledger, Record
-from scripts.soaking.wire import Decoder, Event
+from scripts.wire import Decoder, Event
 from tests.faults import alive, descendants
 from tests.helpers import ROOT, every_cut, wait_until
 
