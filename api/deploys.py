@@ -44,7 +44,8 @@ async def deploy_app(request: Request, app_id: AppId, body: DeployRequest, servi
     caller = request.client.host if request.client else None
     wanted = schemas.request(body, job, caller)
     await services.store.run(create_deploy(keys, new_token(), time.time(), wanted, services.settings.limits))
-    arguments = {"app_id": keys.app, "deploy_id": keys.deploy, **body.simulate.model_dump()}
+    simulate = body.simulate.model_dump(exclude_none=True)
+    arguments = {"app_id": keys.app, "deploy_id": keys.deploy, **simulate}
     try:
         await services.queue.enqueue(job, arguments)
     except QueueAway:

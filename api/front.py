@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.types import Receive, Scope, Send
 
 from api import errors, resume
+from api.body import bounded
 from api.logs import STREAM_PATH
 from api.services import Services
 from api.stream import LogStream
@@ -21,13 +22,13 @@ _PATH = re.compile(STREAM_PATH.format(app_id=f"({_ID})", deploy_id=f"({_ID})"))
 
 
 class Application(FastAPI):
-    """FastAPI's application, with the short way."""
+    """FastAPI's application, with the short way, and a bound on what a request may carry."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         stream = self._stream(scope) if scope["type"] == "http" else None
         if stream is None:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, bounded(receive), send)
             return
         try:
             await stream(scope, receive, send)

@@ -3,13 +3,13 @@
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from producer.deploys import Request
 from producer.keys import ID_PATTERN, Keys
-from producer.simulate import ScenarioName
+from producer.simulate import MAX_DEFINITION_CHARACTERS, MAX_RECORDING_CHARACTERS, STEPS, FaultKind, ScenarioName
 from producer.state import State
 from producer.status import Status
 
@@ -40,14 +40,47 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class Simulate(BaseModel):
-    """What the simulator plays. The same seed gives the same lines and delays; speed 0 waits for nothing."""
+class Pace(BaseModel):
+    """How it is played. The same seed gives the same lines and delays; speed 0 waits for nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
-    scenario: ScenarioName = "succeeds"
     seed: int = Field(0, ge=0, lt=2**63)
     speed: float = Field(1.0, ge=0, le=1_000_000, allow_inf_nan=False)
+    fail_at: Identifier | None = Field(None, description="The step that goes wrong; by default one that can.")
+    fault: FaultKind | None = Field(None, description="How it goes wrong; by default as the step `fail_at` can.")
+
+
+class Simulate(Pace):
+    """What the simulator plays: a scenario by its name, or the text of a scenario file or of a recording."""
+
+    scenario: ScenarioName | None = Field(None, description="By default `static`.")
+    definition: str | None = Field(
+        None, max_length=MAX_DEFINITION_CHARACTERS, description="A scenario file of your own (YAML)."
+    )
+    recording: str | None = Field(
+        None, max_length=MAX_RECORDING_CHARACTERS, description="An asciicast, or a log with or without time stamps."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in ("scenario", "definition", "recording") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of {' and '.join(given)}")
+        if self.recording is not None and (self.fail_at or self.fault):
+            raise ValueError("a recording goes as it went: leave out fail_at and fault")
+        if not given:
+            self.scenario = "static"
+        if self.scenario and self.fail_at and self.fail_at not in (steps := STEPS[self.scenario]):
+            raise ValueError(f"fail_at: scenario {self.scenario} has no step {self.fail_at!r}, but {', '.join(steps)}")
+        return self
+
+
+class Simulated(Pace):
+    """What a deploy plays. A scenario file or recording of its caller's own is not shown."""
+
+    plays: Literal["scenario", "definition", "recording"]
+    scenario: ScenarioName | None = None
 
 
 class DeployRequest(BaseModel):
@@ -88,7 +121,7 @@ class Deploy(BaseModel):
     crc32: int
     last_seq: int
     first_seq: int
-    simulate: Simulate | None
+    simulate: Simulated | None
 
 
 class DeployList(BaseModel):
@@ -124,7 +157,7 @@ def deploy(keys: Keys, state: State) -> Deploy:
         crc32=state.proof.crc32,
         last_seq=state.seq,
         first_seq=state.first_seq,
-        simulate=_simulate(state.simulate),
+        simulate=_shown(state.simulate),
     )
 
 
@@ -136,7 +169,7 @@ def request(body: DeployRequest, job: str, queued_by: str | None) -> Request:
         source="api",
         queued_by=queued_by,
         job=job,
-        simulate=body.simulate.model_dump_json(),
+        simulate=_simulated(body.simulate).model_dump_json(),
     )
 
 
@@ -144,8 +177,15 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _simulate(stored: str | None) -> Simulate | None:
+def _simulated(wanted: Simulate) -> Simulated:
+    plays: Literal["scenario", "definition", "recording"] = (
+        "definition" if wanted.definition is not None else "recording" if wanted.recording is not None else "scenario"
+    )
+    return Simulated(plays=plays, **wanted.model_dump(exclude={"definition", "recording"}))
+
+
+def _shown(stored: str | None) -> Simulated | None:
     try:
-        return None if stored is None else Simulate.model_validate(json.loads(stored))
+        return None if stored is None else Simulated.model_validate(json.loads(stored))
     except ValueError:
         return None  # another version's scenario: show the deploy all the same

@@ -11,9 +11,9 @@ with open_log("shop", deploy) as log:      # status: building
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from producer.library import create_deploy, new_id, open_log, read_log
+    from producer.library import cancel_deploy, create_deploy, new_id, open_log, read_log
 
-__all__ = ["create_deploy", "new_id", "open_log", "read_log"]
+__all__ = ["cancel_deploy", "create_deploy", "new_id", "open_log", "read_log"]
 
 
 def __getattr__(name: str) -> Any:

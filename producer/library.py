@@ -8,9 +8,11 @@ from dataclasses import replace
 from producer import calls
 from producer.connect import connect, redis_url
 from producer.deploys import Limits, Request
+from producer.deploys import cancel_deploy as cancel
 from producer.deploys import create_deploy as create
 from producer.keys import Keys
 from producer.state import Snapshot
+from producer.status import Status
 from producer.store import Store
 from producer.writer import Writer
 
@@ -52,6 +54,15 @@ def create_deploy(
         procedure = create(keys, new_token(), time.time(), request, limits)
         Store(client).run(procedure)
     return deploy
+
+
+def cancel_deploy(app: str, deploy: str, *, url: str | None = None) -> Status:
+    """Ask for a cancel, and return the status after it: a queued deploy has ended, a building one is asked to stop.
+
+    Raises InvalidId, UnknownDeploy, Finished, StoreAway.
+    """
+    with connect(redis_url(url)) as client:
+        return Store(client).run(cancel(Keys(app, deploy), new_token(), time.time()))
 
 
 def open_log(

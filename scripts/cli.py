@@ -1,14 +1,12 @@
 """The command line. Each command is thin: it parses, finds the addresses, and calls the module that does the work."""
 
-import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from scripts.program import NAME
+from scripts import simulator
+from scripts.edge import EXIT_USAGE, Api, App, Deploy, Json, Redis, client, errors, fail, finite, valid_id
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -26,36 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-App = Annotated[str, typer.Argument(metavar="APP", help="Id of the app.")]
-Deploy = Annotated[str, typer.Argument(metavar="DEPLOY", help="Id of the deploy.")]
-Api = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        envvar="DEPLOYTAIL_API_URL",
-        help="Address of the API; by default the one that 'deploytail up' runs.",
-    ),
-]
-Redis = Annotated[
-    str | None,
-    typer.Option(
-        "--redis",
-        metavar="URL",
-        envvar="DEPLOYTAIL_REDIS_URL",
-        help="Address of Redis; by default the one that 'deploytail up' runs.",
-    ),
-]
 
-
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a number to reckon with")
-    return value
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-EXIT_USAGE = 2
+app.add_typer(simulator.app)
 
 
 def _version(asked: bool) -> None:
@@ -105,46 +75,55 @@ def enqueue(
     deploy_id: Annotated[str | None, typer.Option("--id", help="Id of the deploy; by default a random one.")] = None,
     environment: Annotated[str, typer.Option(help="staging or production.")] = "production",
     message: Annotated[str | None, typer.Option("--message", "-m", help="What the deploy is about.")] = None,
-    scenario: Annotated[str, typer.Option(help="What the simulator plays: succeeds or fails.")] = "succeeds",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same lines and delays.")] = 0,
-    speed: Annotated[float, typer.Option(callback=_finite, help="How many times faster; 0 waits for nothing.")] = 1.0,
+    scenario: Annotated[
+        str | None, typer.Option(metavar="SCENARIO", help="A name that 'scenario list' shows, or a file.")
+    ] = None,
+    recording: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Play this instead: an asciicast, or a log with or without time stamps."),
+    ] = None,
+    seed: simulator.Seed = 0,
+    fail_at: simulator.FailAt = None,
+    fault: simulator.Fault = None,
+    speed: Annotated[float, typer.Option(callback=finite, help="How many times faster; 0 waits for nothing.")] = 1.0,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it, as 'watch' does.")] = False,
     api: Api = None,
 ) -> None:
     """Queue a fake deploy of APP and print its id."""
     if deploy_id is not None:
-        _id(deploy_id)
-    simulate = {"scenario": scenario, "seed": seed, "speed": speed}
+        valid_id(deploy_id)
+    simulate = {"seed": seed, "speed": speed, "fail_at": fail_at, "fault": fault}
+    simulate |= simulator.played(scenario, recording, fail_at)
     body = {"environment": environment, "message": message, "deploy_id": deploy_id, "simulate": simulate}
-    with _client(api) as client:
-        queued = client.request("POST", f"/v1/apps/{_id(app_id)}/deploy", body)
+    with client(api) as service:
+        queued = service.request("POST", f"/v1/apps/{valid_id(app_id)}/deploy", body)
         print(queued["deploy_id"], flush=True)
         if watch:
-            _show(client, app_id, queued["deploy_id"])
+            _show(service, app_id, queued["deploy_id"])
 
 
 @app.command()
 def watch(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
     """Follow a deploy live to its end, reconnecting; the exit status mirrors the deploy's."""
-    with _client(api) as client:
-        _show(client, app_id, deploy_id)
+    with client(api) as service:
+        _show(service, app_id, deploy_id)
 
 
 @app.command()
 def replay(
     app_id: App,
     deploy_id: Deploy,
-    speed: Annotated[float, typer.Option(callback=_finite, help="How many times faster than it was recorded.")] = 1.0,
+    speed: Annotated[float, typer.Option(callback=finite, help="How many times faster than it was recorded.")] = 1.0,
     max_idle: Annotated[
-        float | None, typer.Option(callback=_finite, min=0, help="The longest pause, in seconds.")
+        float | None, typer.Option(callback=finite, min=0, help="The longest pause, in seconds.")
     ] = None,
     api: Api = None,
 ) -> None:
     """Play a finished deploy at its own pace."""
     if speed <= 0:
-        _fail(f"--speed {speed:g}: give a number above 0", EXIT_USAGE)
-    with _client(api) as client:
-        _show(client, app_id, deploy_id, speed=speed, max_idle=max_idle)
+        fail(f"--speed {speed:g}: give a number above 0", EXIT_USAGE)
+    with client(api) as service:
+        _show(service, app_id, deploy_id, speed=speed, max_idle=max_idle)
 
 
 @app.command()
@@ -166,7 +145,7 @@ def run(
     """Run a real command here and stream its output as a deploy of APP."""
     from scripts.run import UsageError, run_as_deploy
 
-    with _errors(UsageError):
+    with errors(UsageError):
         sys.exit(
             run_as_deploy(
                 app_id, command, deploy_id=deploy_id, message=message, mask=mask or [], tty=tty, redis_url=redis
@@ -177,9 +156,9 @@ def run(
 @app.command()
 def logs(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
     """Print what is cached of a log, and do not wait for more."""
-    with _client(api) as client:
-        deploy = client.request("GET", f"/v1/apps/{_id(app_id)}/deploys/{_id(deploy_id)}")
-        _show(client, app_id, deploy_id, until=deploy["last_seq"])
+    with client(api) as service:
+        deploy = service.request("GET", f"/v1/apps/{valid_id(app_id)}/deploys/{valid_id(deploy_id)}")
+        _show(service, app_id, deploy_id, until=deploy["last_seq"])
 
 
 @app.command("list")
@@ -192,8 +171,8 @@ def list_(
     """List the deploys of APP, newest first."""
     from scripts.tables import deploy_table, print_json
 
-    with _client(api) as client:
-        found = client.request("GET", f"/v1/apps/{_id(app_id)}/deploys?limit={limit}")["deploys"]
+    with client(api) as service:
+        found = service.request("GET", f"/v1/apps/{valid_id(app_id)}/deploys?limit={limit}")["deploys"]
     if as_json:
         print_json(found)
     else:
@@ -205,8 +184,8 @@ def show(app_id: App, deploy_id: Deploy, as_json: Json = False, api: Api = None)
     """Show one deploy: its status, what was asked for, and the proof of its log."""
     from scripts.tables import deploy_details, print_json
 
-    with _client(api) as client:
-        found = client.request("GET", f"/v1/apps/{_id(app_id)}/deploys/{_id(deploy_id)}")
+    with client(api) as service:
+        found = service.request("GET", f"/v1/apps/{valid_id(app_id)}/deploys/{valid_id(deploy_id)}")
     if as_json:
         print_json(found)
     else:
@@ -216,81 +195,15 @@ def show(app_id: App, deploy_id: Deploy, as_json: Json = False, api: Api = None)
 @app.command()
 def cancel(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
     """Cancel a deploy: a queued one ends at once, a building one is asked to stop."""
-    with _client(api) as client:
-        answer = client.request("POST", f"/v1/apps/{_id(app_id)}/deploys/{_id(deploy_id)}/cancel")
+    with client(api) as service:
+        answer = service.request("POST", f"/v1/apps/{valid_id(app_id)}/deploys/{valid_id(deploy_id)}/cancel")
     print("cancelled" if answer["status"] == "cancelled" else "asked to stop")
 
 
 def _show(client: "Client", app_id: str, deploy_id: str, until: int | None = None, **how: float | None) -> NoReturn:
     from scripts.watch import show as show_log
 
-    sys.exit(show_log(client.follow(_id(app_id), _id(deploy_id), **how), until))
-
-
-@contextmanager
-def _client(url: str | None) -> Iterator["Client"]:
-    from api.client import Client
-    from producer.home import find_running
-    from scripts.watch import note
-
-    if url is None:
-        running = find_running()
-        if running is None:
-            _fail(
-                f"no API: start one with '{NAME} up', or give --api URL or DEPLOYTAIL_API_URL",
-                _exit_away(),
-            )
-        url = running.api_url
-    if not url.startswith(("http://", "https://")):
-        _fail(f"{url} is not the address of an API: write http://host:port", EXIT_USAGE)
-    with _errors(), Client(url, tell=note) as client:
-        yield client
-
-
-@contextmanager
-def _errors(*more: type[Exception]) -> Iterator[None]:
-    """What can go wrong on the way, as one sentence and an exit status."""
-    from api.client import Refused, ServiceAway
-    from producer.errors import DeployLogError, NoAddress, StoreAway, StoreFull, StoreRefused
-
-    usage: tuple[type[Exception], ...] = (Refused, DeployLogError, *more)
-    try:
-        yield
-    except (ServiceAway, StoreAway, StoreFull, StoreRefused, NoAddress) as error:
-        _fail(str(error), _exit_away())
-    except usage as error:
-        _fail(str(error), EXIT_USAGE)
-    except BrokenPipeError:
-        _leave_quietly()
-
-
-def _id(value: str) -> str:
-    from producer.errors import InvalidId
-    from producer.keys import check_id
-
-    try:
-        return check_id("app or deploy", value)
-    except InvalidId as error:
-        _fail(str(error), EXIT_USAGE)
-
-
-def _exit_away() -> int:
-    from scripts.watch import EXIT_AWAY
-
-    return EXIT_AWAY
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    print(f"deploytail: {message}", file=sys.stderr)
-    sys.exit(status)
-
-
-def _leave_quietly() -> NoReturn:
-    # Whoever read our output has what they wanted ('| head'); Python must not complain on the way out.
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
+    sys.exit(show_log(client.follow(valid_id(app_id), valid_id(deploy_id), **how), until))
 
 
 def main() -> Any:

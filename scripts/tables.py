@@ -10,7 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.program import NAME
+from scripts.scenarios import Likely, find, likely, own
 from scripts.terminal import safe
+from worker.catalogue import NAMES
+from worker.reading import ScenarioError
+from worker.template import TemplateError
 
 _PIPE_WIDTH = 10_000
 _TITLES = ("DEPLOY", "STATUS", "QUEUED", "TOOK", "LINES", "MESSAGE")
@@ -60,6 +64,39 @@ def deploy_details(deploy: dict[str, Any]) -> None:
         if value is not None:
             table.add_row(Text(name, "dim"), Text(safe(_fact(name, value), colour=False)))
     _console().print(table)
+
+
+def scenario_table() -> None:
+    """A row for each scenario: what it is about, its steps, and what to expect."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("SCENARIO", "LINES", "TAKES"):
+        table.add_column(title, no_wrap=True, justify="left" if title == "SCENARIO" else "right")
+    table.add_column("ABOUT")
+    for name in (*NAMES, *own()):
+        try:
+            scenario = find(name).scenario
+            lines, took = _expected(likely(scenario))
+        except (ScenarioError, TemplateError) as error:
+            table.add_row(Text(name), "", "", Text(str(error).splitlines()[0], "red"))
+            continue
+        steps = ", ".join(step.step for step in scenario.steps)
+        table.add_row(Text(name), lines, took, Text(f"{scenario.about}\n").append(steps, "dim"))
+    _console().print(table)
+
+
+def expectation(likely: Likely) -> str:
+    """Such as `40-60 lines, 8-21 s`."""
+    lines, took = _expected(likely)
+    return f"{lines} lines, {took}"
+
+
+def _expected(likely: Likely) -> tuple[str, str]:
+    (fewest, most), (shortest, longest) = likely
+    return _span(f"{fewest:,}", f"{most:,}"), f"{_span(f'{shortest / 1000:.0f}', f'{longest / 1000:.0f}')} s"
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low}-{high}"
 
 
 def _console() -> Console:

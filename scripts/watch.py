@@ -18,7 +18,7 @@ EXIT_INTERRUPTED = 130
 
 def note(text: str) -> None:
     """Say something that is not the log."""
-    _Screen().note(text)
+    Screen().note(text)
 
 
 def show(messages: Iterable[Message], until: int | None = None) -> int:
@@ -27,7 +27,7 @@ def show(messages: Iterable[Message], until: int | None = None) -> int:
     With `until`, the seq of an event, it stops there: 0 for a deploy that has not ended by then.
     """
     verifier = Verifier()
-    screen = _Screen()
+    screen = Screen()
     for message in messages:
         if message.kind == LINE:
             verifier.line(message.data)
@@ -50,7 +50,7 @@ def show(messages: Iterable[Message], until: int | None = None) -> int:
     return EXIT[verifier.status]
 
 
-class _Screen:
+class Screen:
     """Standard output and error, each a terminal or not."""
 
     def __init__(self) -> None:
@@ -59,16 +59,19 @@ class _Screen:
         self._colour = self._terminal and not plain
         self._dim = ("\x1b[2m", "\x1b[0m") if sys.stderr.isatty() and not plain else ("", "")
 
-    def line(self, line: str) -> None:
+    def line(self, line: str, before: str = "") -> None:
+        """A line of the log, with something of ours `before` it."""
         shown = safe(line, colour=self._colour) if self._terminal else one_line(line)
-        sys.stdout.write(shown + "\n")
+        sys.stdout.write(f"{before}{shown}\n")
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
+        """Something that is not the log."""
         before, after = self._dim
         print(f"{before}── {text}{after}", file=sys.stderr)
 
     def verdict(self, verifier: Verifier) -> None:
+        """Whether the log is whole."""
         print(verifier.summary(), file=sys.stderr)
 
 

@@ -1,13 +1,18 @@
 """What a simulated deploy does, one action after the other, in its own time."""
 
-from collections.abc import Generator
-from typing import NamedTuple, TypeAlias
+import re
+from collections.abc import Generator, Iterator
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Line(NamedTuple):
     """A line, and how many milliseconds pass before it, at speed 1.
 
-    Bytes that are not UTF-8 stand in `text` as lone surrogates (PEP 383); a line break in it is data.
+    Bytes that are not UTF-8 stand in `text` as lone surrogates (PEP 383); a line break in it is data. `omitted` is how
+    many bytes were left out at the end of an over-long line.
     """
 
     delay_ms: int
@@ -15,6 +20,7 @@ class Line(NamedTuple):
     step: str | None = None
     stream: str = "stdout"
     level: str | None = None
+    omitted: int = 0
 
 
 class Part(NamedTuple):
@@ -48,3 +54,21 @@ class End(NamedTuple):
 
 Action: TypeAlias = Line | Part | Cancel | Crash
 Play: TypeAlias = Generator[Action, None, End]
+
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+def raw(text: str) -> bytes:
+    """The bytes of a line's text: lone surrogates that stand for a byte are that byte, others are U+FFFD."""
+    return _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+
+
+class Returning(Generic[T, R]):
+    """Goes through a generator, and has afterwards what it returned as `value`."""
+
+    def __init__(self, generator: Generator[T, None, R]) -> None:
+        self._generator = generator
+        self.value: R
+
+    def __iter__(self) -> Iterator[T]:
+        self.value = yield from self._generator

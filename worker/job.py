@@ -1,9 +1,10 @@
 """The deploy job: plays a scenario into the log of a deploy."""
 
 import logging
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from types import FrameType
@@ -12,16 +13,27 @@ from rq import get_current_job
 from rq.timeouts import BaseTimeoutException
 
 from producer.errors import AlreadyClaimed, DeployCancelled, Finished
-from producer.library import open_log
-from producer.simulate import ScenarioName
+from producer.library import cancel_deploy, open_log
+from producer.mask import Mask
+from producer.simulate import FaultKind, ScenarioName
 from producer.status import Status
 from producer.writer import Writer
-from worker.scenarios import SCENARIOS, Scenario
+from worker import generate
+from worker.actions import Cancel, Crash, End, Line, Play, Returning, raw
+from worker.assemble import Assembled, assemble
+from worker.catalogue import builtin, faults
+from worker.faults import FaultError
+from worker.reading import ScenarioError, read_scenario
+from worker.recording import RecordingError
+from worker.recording import play as play_recording
+from worker.template import TemplateError
 
 log = logging.getLogger(__name__)
 
 _LIMIT_GRACE_SECONDS = 30
 _HURRY_SECONDS = 5.0
+_CANCEL_SECONDS = 10.0
+_INVALID = (ScenarioError, FaultError, RecordingError)
 
 
 class Interrupted(BaseException):
@@ -31,24 +43,58 @@ class Interrupted(BaseException):
 def run_deploy(
     app_id: str,
     deploy_id: str,
-    scenario: ScenarioName = "succeeds",
+    scenario: ScenarioName = "static",
     seed: int = 0,
     speed: float = 1.0,
+    fail_at: str | None = None,
+    fault: FaultKind | None = None,
+    definition: str | None = None,
+    recording: str | None = None,
 ) -> str:
     """Take a queued deploy to its end; return the status that it then has.
 
-    The log is written to `DEPLOYTAIL_REDIS_URL`. `speed` scales the scenario's time; 0 waits for nothing. A deploy
+    It plays the scenario of that name, or the one whose file is `definition`, under `seed`, with `fault` at the step
+    `fail_at`; or else a `recording`. The log is written to `DEPLOYTAIL_REDIS_URL`. `speed` scales the time; 0 waits
+    for nothing. What cannot be played ends the deploy as failed, `invalid_scenario` or `invalid_recording`. A deploy
     that has a writer, or an end, already is left alone: a queue may deliver a job twice.
     """
-    steps = SCENARIOS[scenario](Random(seed))
     try:
-        with interruptible(), open_log(app_id, deploy_id, time_limit=_time_limit()) as writer:
-            return _play(steps, writer, speed)
+        secrets, play = _prepare(app_id, scenario, seed, fail_at, fault, definition, recording)
+    except _INVALID as error:
+        secrets, play = (), _refuse(error)
+    actions = assemble(play, Mask(secrets).open_end)
+    try:
+        with interruptible(), open_log(app_id, deploy_id, secrets=secrets, time_limit=_time_limit()) as writer:
+            return _play(actions, writer, speed)
     except (AlreadyClaimed, Finished) as error:
         log.warning("refused: %s", error)
         return "refused"
     except DeployCancelled:
         return Status.CANCELLED
+
+
+def _prepare(
+    app: str,
+    scenario: ScenarioName,
+    seed: int,
+    fail_at: str | None,
+    fault: FaultKind | None,
+    definition: str | None,
+    recording: str | None,
+) -> tuple[Sequence[str], Play]:
+    """The secrets of what is to be played, and it. Raises ScenarioError, FaultError, RecordingError."""
+    if recording is not None:
+        return (), play_recording(recording, Random(seed))
+    chosen = builtin(scenario) if definition is None else read_scenario(definition, "scenario")
+    return chosen.secrets, generate.play(chosen, faults(), seed, app=app, fail_at=fail_at, fault=fault)
+
+
+def _refuse(error: Exception) -> Play:
+    """The deploy fails, and its log says why."""
+    for line in str(error).splitlines():
+        yield Line(0, line, None, "system", "error")
+    reason = "invalid_recording" if isinstance(error, RecordingError) else "invalid_scenario"
+    return End(reason, str(error).splitlines()[0])
 
 
 def _time_limit() -> int | None:
@@ -57,9 +103,9 @@ def _time_limit() -> int | None:
     return None if job is None or not job.timeout else int(job.timeout) + _LIMIT_GRACE_SECONDS
 
 
-def _play(steps: Scenario, writer: Writer, speed: float) -> str:
+def _play(actions: Assembled, writer: Writer, speed: float) -> str:
     try:
-        reason = _write(steps, writer, speed)
+        end = _write(actions, writer, speed)
     except BaseTimeoutException:
         writer.finish(Status.FAILED, "timeout", "the job ran past its time limit")
         return Status.FAILED
@@ -67,21 +113,33 @@ def _play(steps: Scenario, writer: Writer, speed: float) -> str:
         writer.hurry(_HURRY_SECONDS)  # when everything is stopped, Redis may be gone already
         writer.finish(Status.FAILED, "interrupted", "the worker was stopped")
         return Status.FAILED
-    status = Status.COMPLETE if reason is None else Status.FAILED
-    writer.finish(status, reason)
+    except TemplateError as error:
+        end = End("invalid_scenario", str(error))
+        writer.write(str(error), stream="system", level="error")
+    status = Status.COMPLETE if end.reason is None else Status.FAILED
+    writer.finish(status, end.reason, end.detail)
     return status
 
 
-def _write(steps: Scenario, writer: Writer, speed: float) -> str | None:
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            reason: str | None = end.value
-            return reason
-        if speed and step.delay_ms:
-            writer.wait(step.delay_ms / 1000 / speed)
-        writer.write(step.line, stream=step.stream, level=step.level, step=step.step)
+def _write(actions: Assembled, writer: Writer, speed: float) -> End:
+    played = Returning(actions)
+    for action in played:
+        if speed and action.delay_ms:
+            writer.wait(action.delay_ms / 1000 / speed)
+        match action:
+            case Line():
+                _say(writer, action)
+            case Cancel():
+                cancel_deploy(writer.keys.app, writer.keys.deploy)
+                writer.wait(_CANCEL_SECONDS)  # ends as soon as the writer has heard of it
+            case Crash():
+                writer.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+    return played.value
+
+
+def _say(writer: Writer, line: Line) -> None:
+    writer.write(raw(line.text), stream=line.stream, level=line.level, step=line.step, omitted=line.omitted)
 
 
 @contextmanager

@@ -7,12 +7,14 @@ from random import Random
 import httpx2
 
 from producer.keys import Keys
-from producer.simulate import ScenarioName
+from producer.simulate import FaultKind
+from scripts.simulate import tell
 from scripts.soaking.course import Course
 from scripts.soaking.ledger import Deploy, Ledger
 from scripts.soaking.parts import Parts
 from scripts.soaking.writers import Job, draw
-from worker.scenarios import SCENARIOS
+from worker.catalogue import builtin, faults
+from worker.generate import play
 
 APP = "soak"
 _JOBS = 3
@@ -78,10 +80,10 @@ class Load:
 
     async def _ask(self) -> None:
         rng, identity = self._rng, self._identity("w")
-        scenario: ScenarioName = rng.choice(("succeeds", "succeeds", "fails"))
+        fault: FaultKind | None = rng.choice((None, None, "error"))
         seed = rng.randrange(1000)
-        simulate = {"scenario": scenario, "seed": seed, "speed": rng.choice((0, 2, 4, 10, 40))}
-        lines = [step.line for step in SCENARIOS[scenario](Random(seed))]
+        simulate = {"scenario": "static", "seed": seed, "fault": fault, "speed": rng.choice((0, 2, 4, 10, 40))}
+        *lines, _ = [line.text for line in tell(play(builtin("static"), faults(), seed, app=APP, fault=fault))]
         while True:
             try:
                 answer = await self._http.post(self._deploys(), json={"deploy_id": identity, "simulate": simulate})

@@ -52,7 +52,7 @@ def unknown(keys: Keys) -> dict[str, Any]:
 
 def test_a_deploy_is_queued_with_what_was_asked_for(service: Service, client: redis.Redis, keys: Keys) -> None:
     """The answer names it, the store shows it, and the queue has a job that runs it, by its dotted name, in JSON."""
-    wanted = {"scenario": "fails", "seed": 7, "speed": 3.0}
+    wanted = {"scenario": "static", "seed": 7, "speed": 3.0, "fail_at": "upload", "fault": "disk-full"}
     body = {"environment": "staging", "message": "try", "deploy_id": keys.deploy, "simulate": wanted}
     response = httpx2.post(f"{service.url}/v1/apps/shop/deploy", json=body)
     assert (response.status_code, response.json()) == (
@@ -84,7 +84,7 @@ def test_a_deploy_is_queued_with_what_was_asked_for(service: Service, client: re
         "crc32": 0,
         "last_seq": 1,
         "first_seq": 1,
-        "simulate": wanted,
+        "simulate": {"plays": "scenario"} | wanted,
     }
     job_id = client.hget(keys.state, "job")
     assert job_id is not None

@@ -90,7 +90,7 @@ def test_an_outage_of_three_leases_ends_no_deploy_and_loses_no_line(
 ) -> None:
     """Stopped, killed and started again, or its replies lost: of several deploys all complete, before all watchers."""
     with start_worker(wire.url, "--workers", "3", *SHORT_LEASE), watchers() as seen:
-        deploys = [Keys("shop", service.enqueue(simulate={"scenario": "succeeds", "seed": n})) for n in range(4)]
+        deploys = [Keys("shop", service.enqueue(simulate={"seed": n})) for n in range(4)]
         for keys in deploys:
             seen.watch(service, keys, 2)
         for keys in deploys[:3]:
@@ -371,7 +371,7 @@ def test_a_redis_that_is_full_fails_the_deploys_and_ends_their_streams(
 def test_a_worker_lives_through_a_full_redis(server: Valkey, owner: redis.Redis, service: Service) -> None:
     """Its running deploy fails as log_store_full; with room again it takes the next deploy."""
     with start_worker(server.url, *SHORT_LEASE) as worker, watchers() as seen:
-        first = Keys("shop", service.enqueue(simulate={"scenario": "succeeds"}))
+        first = Keys("shop", service.enqueue(simulate={}))
         seen.watch(service, first)
         seen.caught_up(first, "Downloading bundle from S3...")
         owner.config_set("maxmemory", 1)
@@ -379,7 +379,7 @@ def test_a_worker_lives_through_a_full_redis(server: Valkey, owner: redis.Redis,
         assert statuses(log) == ["queued", "building", "failed log_store_full"]
         assert_promise(log, first, server.url)
         owner.config_set("maxmemory", 0)
-        second = Keys("shop", service.enqueue(simulate={"scenario": "succeeds", "speed": 0}))
+        second = Keys("shop", service.enqueue(simulate={"speed": 0}))
         seen.watch(service, second)
         assert statuses(seen.logs(15)[1][1]) == ["queued", "building", "complete"]
         assert worker.poll() is None

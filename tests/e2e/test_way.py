@@ -6,10 +6,10 @@ from tests.helpers import Service, assert_whole, read_log
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize(("scenario", "status"), [("succeeds", "complete"), ("fails", "failed")])
-def test_a_deploy_is_streamed_live_and_replayed(api: Service, scenario: str, status: str) -> None:
+@pytest.mark.parametrize(("fault", "status"), [(None, "complete"), ("error", "failed")])
+def test_a_deploy_is_streamed_live_and_replayed(api: Service, fault: str | None, status: str) -> None:
     """A watcher that follows live and one that comes afterwards get the same whole log."""
-    deploy = api.enqueue(simulate={"scenario": scenario, "speed": 50})
+    deploy = api.enqueue(simulate={"fault": fault, "speed": 50})
     live = read_log(api.stream_url("shop", deploy))
     replayed = read_log(api.stream_url("shop", deploy))
     assert_whole(live)

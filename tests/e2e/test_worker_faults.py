@@ -151,7 +151,7 @@ def test_a_killed_worker_leaves_its_deploy_to_go_on(
     works: Works, service: Service, seen: Watchers, valkey: str
 ) -> None:
     """The process between the pool and the job is killed: the deploy ends all the same, once."""
-    keys = works.add(scenario="fails", speed=3)
+    keys = works.add(fault="error", fail_at="release", speed=3)
     with works.working():
         await_line(works, keys)
         seen.watch(service, keys, 3)

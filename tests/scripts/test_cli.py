@@ -44,13 +44,13 @@ def make_log(keys: Keys, valkey: str, *lines: str, status: Status = Status.COMPL
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize(("scenario", "status"), [("succeeds", 0), ("fails", 1)])
+@pytest.mark.parametrize(("fault", "status"), [("flaky", 0), ("error", 1), ("cancel", 3)])
 def test_enqueue_can_watch_what_it_queues(
-    online: dict[str, str], valkey: str, keys: Keys, scenario: str, status: int
+    online: dict[str, str], valkey: str, keys: Keys, fault: str, status: int
 ) -> None:
     """The id comes first, then the lines as they are stored; the exit status is the deploy's."""
-    ended = deploytail(online, "enqueue", keys.app, "--scenario", scenario, "--speed", "0", "--watch")
-    deploy, *lines = ended.out.splitlines()
+    ended = deploytail(online, "enqueue", keys.app, "--fault", fault, "--speed", "0", "--watch")
+    deploy, *lines, _ = ended.out.split("\n")  # a carriage return is part of a line
     assert lines == stored_lines(Keys(keys.app, deploy), valkey)
     assert ended.status == status
     assert re.search(r"lines?, verified\n\Z", ended.err)
@@ -83,7 +83,14 @@ def test_enqueue_prints_the_id_and_stores_what_was_asked_for(online: dict[str, s
         "environment": "staging",
         "message": "a message",
         "source": "api",
-        "simulate": {"scenario": "succeeds", "seed": 5, "speed": 2.0},
+        "simulate": {
+            "plays": "scenario",
+            "scenario": "static",
+            "seed": 5,
+            "speed": 2.0,
+            "fail_at": None,
+            "fault": None,
+        },
     }
     rows = deploytail(online, "show", keys.app, keys.deploy)
     assert rows.status == 0

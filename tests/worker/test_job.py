@@ -4,7 +4,6 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from random import Random
 
 import pytest
 from rq.timeouts import JobTimeoutException
@@ -15,8 +14,11 @@ from producer.keys import Keys
 from producer.library import create_deploy, new_token, read_log
 from producer.proof import Proof
 from producer.store import Store
+from scripts.simulate import tell
+from worker.actions import End, Line, Play
+from worker.catalogue import builtin, faults
+from worker.generate import play as generate
 from worker.job import run_deploy
-from worker.scenarios import SCENARIOS, Scenario, Step
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +34,13 @@ def queued(keys: Keys, valkey: str) -> Keys:
     return keys
 
 
+Put = Callable[[Callable[[], Play]], None]
+
+
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Random], Scenario]], None]:
-    """Puts a scenario of the test's own in the place of `succeeds`."""
-    return lambda scenario: monkeypatch.setitem(SCENARIOS, "succeeds", scenario)
-
-
-Play = Callable[[Callable[[Random], Scenario]], None]
+def put(monkeypatch: pytest.MonkeyPatch) -> Put:
+    """Puts what a deploy of the test's own does in the place of the scenario."""
+    return lambda play: monkeypatch.setattr("worker.job.generate.play", lambda *_, **__: play())
 
 
 def outcome(keys: Keys, valkey: str) -> tuple[str, str | None, list[str]]:
@@ -61,28 +63,31 @@ def outcome(keys: Keys, valkey: str) -> tuple[str, str | None, list[str]]:
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_log_holds_what_the_scenario_plays(queued: Keys, valkey: str, seed: int) -> None:
     """Each line with its stream, level and step, then the documented last one."""
-    assert run_deploy(queued.app, queued.deploy, "fails", seed, 0) == "failed"
+    assert run_deploy(queued.app, queued.deploy, "static", seed, 0, "upload", "disk-full") == "failed"
     events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
     played = [
-        {"line": s.line, "stream": s.stream, "step": s.step} | ({"level": s.level} if s.level else {})
-        for s in SCENARIOS["fails"](Random(seed))
+        {"line": line.text, "stream": line.stream}
+        | {name: value for name, value in (("level", line.level), ("step", line.step)) if value}
+        for line in tell(
+            generate(builtin("static"), faults(), seed, app=queued.app, fail_at="upload", fault="disk-full")
+        )
     ]
-    played.append({"line": "Deploy failed: npm run build exited with status 2", "stream": "system"})
+    assert played[-1] == {"line": "Deploy failed: disk full", "stream": "system"}
     assert [{k: v for k, v in event.items() if k not in {"seq", "ts"}} for event in events if "line" in event] == played
 
 
 @pytest.mark.parametrize(("speed", "least", "most"), [(1.0, 0.4, 4.0), (4.0, 0.1, 0.4), (0, 0.0, 0.1)])
 def test_the_speed_scales_the_time(
-    queued: Keys, valkey: str, play: Play, speed: float, least: float, most: float
+    queued: Keys, valkey: str, put: Put, speed: float, least: float, most: float
 ) -> None:
     """A pause of 400 ms lasts that, divided by the speed; at speed 0 nothing is waited for."""
 
-    def scenario(_: Random) -> Scenario:
-        yield Step(0, "one", "build")
-        yield Step(400, "two", "build")
-        return None
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
+        yield Line(400, "two", "build")
+        return End()
 
-    play(scenario)
+    put(scenario)
     run_deploy(queued.app, queued.deploy, speed=speed)
     events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
     one, two = (event["ts"] for event in events if event.get("step"))
@@ -101,59 +106,59 @@ def test_the_speed_scales_the_time(
     ids=repr,
 )
 def test_a_job_that_breaks_fails_its_deploy(
-    queued: Keys, valkey: str, play: Play, error: BaseException, ending: list[str]
+    queued: Keys, valkey: str, put: Put, error: BaseException, ending: list[str]
 ) -> None:
     """Whatever ends the job, the deploy gets its reason and its end; the queue sees the error too."""
 
-    def scenario(_: Random) -> Scenario:
-        yield Step(0, "one", "build")
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
         raise error
 
-    play(scenario)
+    put(scenario)
     with pytest.raises(type(error)):
         run_deploy(queued.app, queued.deploy, speed=0)
     reason = ending[-1].removeprefix("Deploy failed: ")
     assert outcome(queued, valkey) == ("failed", reason, ["one", *ending])
 
 
-def test_the_time_limit_of_the_queue_fails_the_deploy(queued: Keys, valkey: str, play: Play) -> None:
+def test_the_time_limit_of_the_queue_fails_the_deploy(queued: Keys, valkey: str, put: Put) -> None:
     """RQ raises in the job when its time is up."""
 
-    def scenario(_: Random) -> Scenario:
-        yield Step(0, "one", "build")
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
         raise JobTimeoutException("Task exceeded maximum timeout value (1 seconds)")
 
-    play(scenario)
+    put(scenario)
     assert run_deploy(queued.app, queued.deploy) == "failed"
     assert outcome(queued, valkey) == ("failed", "timeout", ["one", "Deploy failed: timeout"])
 
 
-def test_a_signal_to_stop_ends_the_deploy_as_interrupted(queued: Keys, valkey: str, play: Play) -> None:
+def test_a_signal_to_stop_ends_the_deploy_as_interrupted(queued: Keys, valkey: str, put: Put) -> None:
     """SIGTERM comes between two lines; afterwards the process has its own handler back."""
 
-    def scenario(_: Random) -> Scenario:
-        yield Step(0, "one", "build")
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
         os.kill(os.getpid(), signal.SIGTERM)
-        yield Step(0, "two", "build")
-        return None
+        yield Line(0, "two", "build")
+        return End()
 
-    play(scenario)
+    put(scenario)
     before = signal.getsignal(signal.SIGTERM)
     assert run_deploy(queued.app, queued.deploy) == "failed"
     assert outcome(queued, valkey) == ("failed", "interrupted", ["one", "Deploy failed: interrupted"])
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_cancel_stops_the_job_at_its_next_line(queued: Keys, valkey: str, store: Store, play: Play) -> None:
+def test_a_cancel_stops_the_job_at_its_next_line(queued: Keys, valkey: str, store: Store, put: Put) -> None:
     """The writer hears of the cancel with its next sign of life, and ends the deploy."""
 
-    def scenario(_: Random) -> Scenario:
-        yield Step(0, "one", "build")
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
         store.run(cancel_deploy(queued, new_token(), 0))
-        yield Step(60_000, "two", "build")
-        return None
+        yield Line(60_000, "two", "build")
+        return End()
 
-    play(scenario)
+    put(scenario)
     assert run_deploy(queued.app, queued.deploy) == "cancelled"
     assert outcome(queued, valkey) == ("cancelled", "cancelled", ["one", "Deploy failed: cancelled"])
 
@@ -162,20 +167,20 @@ def test_a_job_that_is_delivered_again_is_refused(queued: Keys, valkey: str) -> 
     """The second run writes nothing, whether the first is over or not."""
     assert run_deploy(queued.app, queued.deploy, speed=0) == "complete"
     before = read_log(queued.app, queued.deploy, url=valkey).events
-    assert run_deploy(queued.app, queued.deploy, "fails", speed=0) == "refused"
+    assert run_deploy(queued.app, queued.deploy, "static", 1, speed=0) == "refused"
     assert read_log(queued.app, queued.deploy, url=valkey).events == before
 
 
-def test_a_job_that_is_delivered_while_it_runs_is_refused(queued: Keys, valkey: str, play: Play) -> None:
+def test_a_job_that_is_delivered_while_it_runs_is_refused(queued: Keys, valkey: str, put: Put) -> None:
     """There is one writer: the other is told so, and the first goes on."""
     second = []
 
-    def scenario(_: Random) -> Scenario:
-        yield Step(0, "one", "build")
-        second.append(run_deploy(queued.app, queued.deploy, "fails", speed=0))
-        return None
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
+        second.append(run_deploy(queued.app, queued.deploy, "static", 1, speed=0))
+        return End()
 
-    play(scenario)
+    put(scenario)
     assert run_deploy(queued.app, queued.deploy) == "complete"
     assert second == ["refused"]
     assert outcome(queued, valkey) == ("complete", None, ["one", "Deploy complete!"])

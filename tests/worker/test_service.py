@@ -109,12 +109,12 @@ def await_line(deploys: Deploys, keys: Keys) -> None:
 
 def test_a_burst_ends_when_the_queue_is_empty(deploys: Deploys) -> None:
     """All that is queued is run, then the worker exits with status 0."""
-    keys = [deploys.add(speed=0), deploys.add(scenario="fails", speed=0)]
+    keys = [deploys.add(speed=0), deploys.add(fault="error", fail_at="validate", speed=0)]
     with working(deploys, "--burst", "--workers", "2") as worker:
         assert worker.wait(20) == 0
     assert [outcome(k, deploys.url)[:2] for k in keys] == [
         ("complete", None),
-        ("failed", "npm run build exited with status 2"),
+        ("failed", "invalid bundle"),
     ]
 
 
@@ -185,12 +185,12 @@ def test_a_worker_whose_parent_was_killed_ends_its_deploy(deploys: Deploys) -> N
 
 def test_a_worker_that_is_told_to_stop_lets_a_short_deploy_finish(deploys: Deploys) -> None:
     """A stop is no reason to break what is about to end."""
-    keys = deploys.add(scenario="fails", speed=4)
+    keys = deploys.add(fault="error", fail_at="validate", speed=4)
     with working(deploys, "--stop-timeout", "20") as worker:
         await_line(deploys, keys)
         worker.terminate()
         assert worker.wait(20) == 0
-    assert outcome(keys, deploys.url)[:2] == ("failed", "npm run build exited with status 2")
+    assert outcome(keys, deploys.url)[:2] == ("failed", "invalid bundle")
 
 
 def test_a_deploy_whose_job_is_lost_never_starts(deploys: Deploys) -> None:

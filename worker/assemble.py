@@ -1,0 +1,96 @@
+"""Raw output to lines: what a simulated deploy does, with each piece of output as the lines that it makes up."""
+
+from collections.abc import Callable, Generator
+from typing import TypeAlias
+
+from producer.lines import Line as Cut
+from producer.lines import LineSplitter
+from worker.actions import Action, Cancel, Crash, End, Line, Part, Play, Returning, raw
+
+UNFINISHED_MS = 1_000
+"""After so long a line that is not finished is shown as far as it goes, as `deploytail run` does."""
+
+Hold: TypeAlias = Callable[[str], int]
+Assembled: TypeAlias = Generator[Line | Cancel | Crash, None, End]
+
+
+def assemble(play: Play, hold: Hold = lambda _: 0) -> Assembled:
+    """The same with lines only. `hold` tells how much of an unfinished line may be the start of a secret."""
+    streams: dict[str, _Stream] = {}
+    now = told = 0
+    actions = Returning(play)
+    for action in actions:
+        now += action.delay_ms
+        for line in sorted(line for stream in streams.values() for line in stream.wait(now)):
+            yield line._replace(delay_ms=line.delay_ms - told)
+            told = line.delay_ms
+        for made in _take(action, streams, now, hold):
+            yield made._replace(delay_ms=now - told)
+            told = now
+    for line in (line for stream in streams.values() for line in stream.end(now)):
+        yield line._replace(delay_ms=now - told)
+        told = now
+    return actions.value
+
+
+def _take(
+    action: Action, streams: dict[str, "_Stream"], now: int, hold: Hold
+) -> list[Line] | list[Cancel] | list[Crash]:
+    match action:
+        case Part():
+            return streams.setdefault(action.stream, _Stream(hold)).feed(action, action.data, now)
+        case Line():
+            stream = streams.get(action.stream)
+            if stream is None or not stream.pending:
+                return [action]
+            return stream.feed(action, raw(action.text) + b"\n", now)
+        case Cancel():
+            return [action]
+        case Crash():
+            return [action]
+
+
+class _Stream:
+    """Output of one stream that is not a whole line yet. The lines that it gives have their time as their delay."""
+
+    def __init__(self, hold: Hold) -> None:
+        self._splitter = LineSplitter(hold)
+        self._like = Line(0, "")  # whose step and level a line has: those of its beginning
+        self._due = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether a line has begun and is not over."""
+        return self._splitter.pending
+
+    def feed(self, action: Line | Part, data: bytes, now: int) -> list[Line]:
+        """Take what comes `now`."""
+        like = Line(0, "", action.step, action.stream, action.level)
+        begun = self._splitter.pending
+        if not begun:
+            self._like = like
+        lines = [self._line(cut, now) for cut in self._splitter.feed(data)]
+        # Only the first line can have begun before.
+        lines[1:] = [like._replace(delay_ms=now, text=line.text, omitted=line.omitted) for line in lines[1:]]
+        if lines:
+            self._like = like
+        if lines or not begun:
+            self._due = now + UNFINISHED_MS
+        return lines
+
+    def wait(self, now: int) -> list[Line]:
+        """What is shown until `now` because its line goes unfinished for long."""
+        lines = []
+        while self._splitter.pending and self._due <= now:
+            if (part := self._splitter.flush()) is not None:
+                lines.append(self._line(part, self._due))
+            self._due += UNFINISHED_MS
+        return lines
+
+    def end(self, now: int) -> list[Line]:
+        """The rest, when nothing more comes."""
+        rest = self._splitter.flush(final=True)
+        return [] if rest is None else [self._line(rest, now)]
+
+    def _line(self, cut: Cut, at: int) -> Line:
+        return self._like._replace(delay_ms=at, text=cut.text, omitted=cut.omitted)

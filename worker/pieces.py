@@ -1,0 +1,171 @@
+"""What a step prints, and when: the items of a scenario's `output`, played with seeded numbers."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from heapq import merge
+from random import Random
+from typing import Any, NamedTuple, TypeAlias
+
+from worker.clock import Clock
+from worker.scenario import AnyItem, Each, OneOf, Parallel, Pause, Print, Progress, Repeat, Value, Write
+from worker.template import Scope, TemplateError
+from worker.timing import Bursts, Pacer, Span
+
+_STYLES = {
+    "bold": "\x1b[1m", "dim": "\x1b[2m", "italic": "\x1b[3m", "underline": "\x1b[4m", "red": "\x1b[31m",
+    "green": "\x1b[32m", "yellow": "\x1b[33m", "blue": "\x1b[34m", "magenta": "\x1b[35m", "cyan": "\x1b[36m",
+    "gray": "\x1b[90m", "off": "\x1b[0m", "esc": "\x1b", "tab": "\t", "cr": "\r", "lf": "\n",
+}  # fmt: skip
+_MOST = 1_000_000
+
+
+class Piece(NamedTuple):
+    """What is printed at a time (milliseconds since the deploy began): a whole line, or a piece of one."""
+
+    at: int
+    text: str
+    whole: bool
+    stream: str
+    level: str | None
+
+
+Pieces: TypeAlias = Iterator[Piece]
+
+
+class Place(NamedTuple):
+    """Where an item is played: the values there, the pace, and the time."""
+
+    scope: Scope
+    pace: Span | Bursts
+    clock: Clock
+
+    def within(self, scope: Scope, pace: Span | Bursts | None) -> "Place":
+        """A place inside, with values and perhaps a pace of its own."""
+        return Place(scope, pace or self.pace, self.clock)
+
+
+class Printer:
+    """Plays items of a deploy of `app`. It raises TemplateError where a value is not what it is used as."""
+
+    def __init__(self, rng: Random, app: str) -> None:
+        self.step = ""
+        self._rng = rng
+        self._app = app
+        self._pieces = 0
+        self._plays: dict[type, Callable[[Any, Place, Pacer], Pieces]] = {
+            Print: self._print,
+            Write: self._write,
+            Pause: self._pause,
+            Progress: self._progress,
+            Repeat: self._repeat,
+            Each: self._each,
+            Parallel: self._parallel,
+            OneOf: self._one_of,
+        }
+
+    def scope(self, clock: Clock) -> Scope:
+        """The values that every deploy has."""
+        return Scope(self._rng, {}, partial(self._builtin, clock))
+
+    def valued(self, scope: Scope, values: dict[str, Value]) -> Scope:
+        """The scope with these values, drawn one after the other: each may use those before it."""
+        for name, value in values.items():
+            scope = scope.inner(**{name: value if isinstance(value, list) else value.render(scope)})
+        return scope
+
+    def output(self, items: list[AnyItem], place: Place) -> Pieces:
+        """What the items print, from the time of the place's clock on, which goes on as they take time."""
+        pacer = Pacer(place.pace, self._rng)
+        for item in items:
+            if item.chance is None or self._rng.random() < item.chance:
+                yield from self._plays[type(item)](item, place, pacer)
+
+    def _print(self, item: Print, place: Place, pacer: Pacer) -> Pieces:
+        own = Pacer(item.pace, self._rng) if item.pace else pacer
+        for template in item.text:
+            place.clock.now += own.next()
+            yield self._piece(item, template.render(place.scope), place)
+
+    def _write(self, item: Write, place: Place, pacer: Pacer) -> Pieces:
+        place.clock.now += (Pacer(item.pace, self._rng) if item.pace else pacer).next()
+        yield self._piece(item, item.write.render(place.scope), place, whole=False)
+
+    def _pause(self, item: Pause, place: Place, _: Pacer) -> Pieces:
+        place.clock.now += item.pause.draw(self._rng)
+        yield from ()
+
+    def _progress(self, item: Progress, place: Place, _: Pacer) -> Pieces:
+        total, updates = self._count(item.total.render(place.scope)), item.updates.draw(self._rng)
+        start, length = place.clock.now, item.over.draw(self._rng)
+        # Uneven, as real progress is: shares of the whole that are drawn, and put in order.
+        shares = sorted(self._rng.random() for _ in range(updates - 1))
+        for at, share in enumerate([*shares, 1.0], 1):
+            place.clock.now = start + length * at // updates
+            shown = {"done": str(int(share * total)), "total": str(total), "percent": str(int(share * 100))}
+            text = item.progress.render(place.scope.inner(**shown))
+            yield self._piece(item, text if at == 1 else f"\r{text}", place, whole=at == updates)
+
+    def _repeat(self, item: Repeat, place: Place, _: Pacer) -> Pieces:
+        count = self._count(item.repeat.render(place.scope))
+        for at in range(1, count + 1):
+            inner = self.valued(place.scope.inner(**{item.name: str(at), "count": str(count)}), item.values)
+            yield from self.output(item.output, place.within(inner, item.pace))
+
+    def _each(self, item: Each, place: Place, _: Pacer) -> Pieces:
+        kept = [one for one in place.scope.items(item.each) if item.keep == 1 or self._rng.random() < item.keep]
+        for at, one in enumerate(kept, 1):
+            names = {item.name: one.render(place.scope), "i": str(at), "count": str(len(kept))}
+            inner = self.valued(place.scope.inner(**names), item.values)
+            yield from self.output(item.output, place.within(inner, item.pace))
+
+    def _parallel(self, item: Parallel, place: Place, _: Pacer) -> Pieces:
+        branches: list[list[Piece]] = []
+        ends: list[int] = []
+        for branch in item.parallel:
+            clock = place.clock.fork()
+            own = Scope(self._rng, place.scope.names, partial(self._builtin, clock))
+            inner = Place(self.valued(own, branch.values), branch.pace or place.pace, clock)
+            lines = _joined(self.output(branch.output, inner))
+            branches.append([line._replace(text=branch.prefix.render(inner.scope) + line.text) for line in lines])
+            ends.append(clock.now)
+        for piece in merge(*branches, key=lambda piece: piece.at):
+            place.clock.now = piece.at
+            yield piece
+        place.clock.now = max(ends)
+
+    def _one_of(self, item: OneOf, place: Place, _: Pacer) -> Pieces:
+        drawn = int(self._rng.random() * sum(option.weight for option in item.one_of))
+        for option in item.one_of:
+            drawn -= option.weight
+            if drawn < 0:
+                yield from self.output(option.output, place)
+                return
+
+    def _piece(self, item: Print | Write | Progress, text: str, place: Place, *, whole: bool = True) -> Piece:
+        self._pieces += 1
+        if self._pieces > _MOST:
+            raise TemplateError(f"step {self.step!r}: more than {_MOST:,} lines in all")
+        level = item.level if isinstance(item, Print) else None
+        return Piece(place.clock.now, text, whole, item.stream, level)
+
+    def _count(self, text: str) -> int:
+        if not text.isdecimal() or int(text) > _MOST:
+            raise TemplateError(f"step {self.step!r}: {text!r} is not a number up to {_MOST:,}")
+        return int(text)
+
+    def _builtin(self, clock: Clock, name: str) -> str | None:
+        if name == "app":
+            return self._app
+        if name == "step":
+            return self.step
+        return _STYLES.get(name) or clock.text(name)
+
+
+def _joined(pieces: Pieces) -> Pieces:
+    """Whole lines only: a task that draws over its line would draw over those of others."""
+    begun = ""
+    for piece in pieces:
+        begun += piece.text
+        if piece.whole:
+            yield piece._replace(text=begun)
+            begun = ""
