@@ -10,7 +10,7 @@ import pytest
 import worker
 from producer.lines import LineSplitter
 from producer.simulate import MAX_RECORDING_CHARACTERS as MAX
-from worker.actions import Action, Cancel, End, Line, Part
+from worker.actions import Action, Cancel, End, Line, Part, Returning
 from worker.recording import Recording, RecordingError, check, decode, play
 
 V2 = '{"version": 2, "width": 80, "height": 24}\n'
@@ -28,13 +28,8 @@ class Played(NamedTuple):
 
 def played(text: str, seed: int = 0) -> Played:
     """Play the text to its end."""
-    actions: list[Action] = []
-    plays = play(text, Random(seed))
-    while True:
-        try:
-            actions.append(next(plays))
-        except StopIteration as stop:
-            return Played(actions, stop.value)
+    plays = Returning(play(text, Random(seed)))
+    return Played(list(plays), plays.value)
 
 
 def lines_of(actions: Sequence[Action]) -> list[str]:
