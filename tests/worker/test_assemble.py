@@ -1,0 +1,68 @@
+"""Raw output becomes lines, as under a terminal: whole when they end, and unfinished ones after a second."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from producer.mask import Mask
+from worker.actions import Action, Cancel, Crash, End, Line, Part, Play, Returning
+from worker.assemble import assemble
+
+
+def lines(*actions: Action, mask: Mask | None = None) -> list[Action]:
+    """What comes of these."""
+
+    def play() -> Play:
+        yield from actions
+        return End("over")
+
+    returning = Returning(assemble(play(), mask.open_end) if mask else assemble(play()))
+    found: list[Action] = list(returning)
+    assert returning.value == End("over")
+    return found
+
+
+def part(delay: int, text: str, step: str = "s", stream: str = "stdout") -> Part:
+    """A piece of output."""
+    return Part(delay, text.encode("utf-8", "surrogateescape"), step, stream)
+
+
+@pytest.mark.parametrize(
+    ("actions", "found"),
+    [
+        ([Line(5, "one", "s")], [Line(5, "one", "s")]),
+        ([Line(5, "a\nb\r", "s")], [Line(5, "a\nb\r", "s")]),
+        ([part(5, "one\ntwo\r\n")], [Line(5, "one", "s"), Line(0, "two", "s")]),
+        ([part(5, "one"), part(7, " and two\nthree\n")], [Line(12, "one and two", "s"), Line(0, "three", "s")]),
+        ([part(5, " 1%"), part(5, "\r 50%"), part(5, "\r100%\n")], [Line(15, " 1%\r 50%\r100%", "s")]),
+        ([part(5, "one"), Line(7, " two", "t"), Line(1, "three", "t")],
+         [Line(12, "one two", "s"), Line(1, "three", "t")]),
+        ([part(5, "one")], [Line(5, "one", "s")]),
+        ([part(5, "out"), part(5, "err\n", "s", "stderr"), part(5, "put\n")],
+         [Line(10, "err", "s", "stderr"), Line(5, "output", "s")]),
+        ([part(5, "one"), part(1500, "two\n")], [Line(1005, "one", "s"), Line(500, "two", "s")]),
+        ([part(5, "one"), part(3500, "\n")], [Line(1005, "one", "s")]),
+        ([part(5, "one"), Cancel(2500)], [Line(1005, "one", "s"), Cancel(1500), Line(0, "", "s")][:2]),
+        ([part(5, "half"), Crash(1200)], [Line(1005, "half", "s"), Crash(200)]),
+        ([part(0, "\udcff\udcc3"), part(0, "\udca4\n")], [Line(0, "\ufffd\u00e4", "s")]),
+        ([part(0, "x" * 30_000), part(0, "\n")], [Line(0, "x" * 24_576, "s", omitted=30_000 - 24_576)]),
+    ],
+)  # fmt: skip
+def test_output_becomes_lines(actions: Iterable[Action], found: list[Action]) -> None:
+    """Each with the time since the one before, and the step of its beginning."""
+    assert lines(*actions) == found
+
+
+def test_every_cut_of_an_output_gives_the_same_lines() -> None:
+    """Characters and line ends may be cut anywhere."""
+    data = "Ärger\r\n\r\n100%\r50% ✓\n".encode()
+    whole = [Line(0, "Ärger", "s"), Line(0, "", "s"), Line(0, "100%\r50% ✓", "s")]
+    for cut in range(len(data) + 1):
+        assert lines(Part(0, data[:cut], "s"), Part(0, data[cut:], "s")) == whole
+
+
+def test_the_start_of_a_secret_is_not_shown_for_being_unfinished() -> None:
+    """After a second what comes before it is shown, the rest only once it is told from the secret."""
+    secret = "correct horse"
+    found = lines(part(0, "password: correct"), part(5_000, " horse\n"), mask=Mask([secret]))
+    assert found == [Line(1_000, "password: ", "s"), Line(4_000, secret, "s")]

@@ -1,0 +1,197 @@
+"""What a deploy does under a scenario and a seed: each item, each fault, to the millisecond."""
+
+from typing import get_args
+
+import pytest
+
+from producer.simulate import FaultKind
+from tests.worker.support import OnlyRandom, Played, every, played, scenario
+from worker import generate, pieces
+from worker.actions import Action, Cancel, Crash, End, Line, Part
+from worker.catalogue import faults
+from worker.faults import FaultError
+from worker.template import TemplateError
+
+TWO_STEPS = """
+    steps:
+    - step: build
+      output: [one, two, three, four]
+      faults:
+        error:
+          output: no
+          reason: broken
+          detail: in ${app}
+    - step: upload
+      output: [five]
+"""
+
+
+def texts(found: Played) -> list[tuple[int, str]]:
+    """Delay and text of each line."""
+    return [(action.delay_ms, action.text) for action in found.actions if isinstance(action, Line)]
+
+
+@pytest.mark.parametrize(
+    ("output", "actions"),
+    [
+        ("[one, two]", [Line(10, "one", "s"), Line(10, "two", "s")]),
+        ("{text: one, stream: stderr, level: warn, pace: 7}", [Line(7, "one", "s", "stderr", "warn")]),
+        ("[one, {pause: 1s}, two]", [Line(10, "one", "s"), Line(1010, "two", "s")]),
+        ("[{write: one}, ' two']", [Part(10, b"one", "s"), Line(10, " two", "s")]),
+        ("{repeat: 3, output: '${i}/${count}'}", [Line(10, "1/3", "s"), Line(10, "2/3", "s"), Line(10, "3/3", "s")]),
+        ("{repeat: '2', as: n, values: {m: '${n*n}'}, output: '${m}'}", [Line(10, "1", "s"), Line(10, "4", "s")]),
+        ("{repeat: 0, output: never}", []),
+        ("{each: names, as: name, output: '${i} ${name} of ${count}'}",
+         [Line(10, "1 a of 2", "s"), Line(10, "2 b of 2", "s")]),
+        ("{each: names, keep: 0, output: never}", []),
+        ("[{text: never, chance: 0}, {text: always, chance: 100%}]", [Line(10, "always", "s")]),
+        ("{one_of: [{weight: 1, output: this}, {weight: 1000000, output: that}]}", [Line(10, "that", "s")]),
+        ("{progress: '${percent}% ${done}/${total}', total: 7, updates: 1, over: 2s}", [Line(2000, "100% 7/7", "s")]),
+        ("{parallel: [{prefix: 'a: ', output: [1, {pause: 25}, 2]}, {prefix: 'b: ', pace: 15, output: [x, y, z]}]}",
+         [Line(10, "a: 1", "s"), Line(5, "b: x", "s"), Line(15, "b: y", "s"), Line(15, "a: 2", "s"),
+          Line(0, "b: z", "s")]),
+        ("[{parallel: [{output: [{pause: 90}]}, {output: a}]}, b]", [Line(10, "a", "s"), Line(90, "b", "s")]),
+        ("['${step} ${app} ${elapsed} ${elapsed_ms}', {pause: 71990}, '${elapsed_s} ${elapsed_go} ${total_go}']",
+         [Line(10, "s shop 0.01 10", "s"), Line(72000, "72 1m12s 1m12s", "s")]),
+        ("'${red}a${off}${tab}${cr}${lf}${esc}'", [Line(10, "\x1b[31ma\x1b[0m\t\r\n\x1b", "s")]),
+    ],
+)  # fmt: skip
+def test_each_item_does_what_it_says(output: str, actions: list[Action]) -> None:
+    """To the millisecond."""
+    found = played(f"""
+        values: {{names: [a, b]}}
+        steps:
+        - step: s
+          output: {output}
+    """)
+    assert found == (actions, End())
+
+
+def test_progress_draws_over_its_line() -> None:
+    """It rises from frame to frame, ends at the whole, and takes the time that it was given."""
+    found = played("steps:\n- {step: s, output: {progress: '${done}', total: 50, updates: 5, over: 1s}}")
+    *parts, last = found.actions
+    assert isinstance(last, Line)
+    pieces = [part.data.decode() for part in parts if isinstance(part, Part)] + [last.text]
+    shown = [int(piece.removeprefix("\r")) for piece in pieces]
+    assert (len(shown), shown, shown[-1]) == (5, sorted(shown), 50)
+    assert [piece[0] == "\r" for piece in pieces] == [False, True, True, True, True]
+    assert [action.delay_ms for action in found.actions] == [200] * 5
+
+
+def test_a_value_is_drawn_once_and_may_use_those_before_it() -> None:
+    """Those of a step are drawn when it begins, and are unknown to the next."""
+    found = played("""
+        values: {a: '${hex 4}', b: 'x${a}'}
+        steps:
+        - {step: s, values: {c: '${b}!'}, output: ['${a} ${b} ${c}', '${a}']}
+        - {step: t, output: '${b}'}
+    """)
+    (_, first), (_, a), (_, b) = texts(found)
+    assert (first, b) == (f"{a} x{a} x{a}!", f"x{a}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "after", "end"),
+    [
+        ("error", [Line(10, "no", "build")], End("broken", "in shop")),
+        ("disk-full", None, End("disk full", "no space left on device")),
+        ("cancel", [Cancel(0)], End("cancelled")),
+        ("crash", [Part(10, b"thr", "build"), Crash(1200)], End("worker_lost")),
+        ("flaky", None, End()),
+        ("hang", None, End()),
+        ("registry-retry", None, End()),
+    ],
+)
+def test_a_fault_strikes_within_its_step(fault: FaultKind, after: list[Action] | None, end: End) -> None:
+    """What is printed until then is what is printed without it; own words come before general ones."""
+    found = played(TWO_STEPS, 3, "build", fault)
+    assert found.end == end
+    assert found.actions[:2] == [Line(10, "one", "build"), Line(10, "two", "build")]
+    if after is not None:
+        assert found.actions[2:] == after
+
+
+def test_a_hang_is_minutes_without_a_line_then_the_step_goes_on() -> None:
+    """Nothing of the step is lost, and only one line waits."""
+    lines = texts(played(TWO_STEPS, 3, "build", "hang"))
+    assert [text for _, text in lines] == ["one", "two", "three", "four", "five"]
+    assert [delay for delay, _ in lines if delay != 10] == [lines[2][0]]
+    assert 180_000 <= lines[2][0] - 10 <= 480_000
+
+
+def test_a_flaky_step_is_run_again_from_its_beginning() -> None:
+    """And works the second time."""
+    lines = [text for _, text in texts(played(TWO_STEPS, 3, "build", "flaky"))]
+    assert lines[:2] == ["one", "two"]
+    assert lines[-6:] == ["running step 'build' again (attempt 2 of 2)", "one", "two", "three", "four", "five"]
+
+
+def test_a_fault_does_not_strike_in_the_middle_of_a_line() -> None:
+    """What it says are lines of their own; only a crash cuts one."""
+    text = "steps:\n- {step: s, output: [{write: a}, {write: b}, {write: c}, d, e]}"
+    for seed in range(20):
+        actions = played(text, seed, "s", "disk-full").actions
+        at = next(n for n, a in enumerate(actions) if isinstance(a, Line) and "No space" in a.text)
+        assert isinstance(actions[at - 1], Line)
+
+
+def test_a_fault_without_a_step_strikes_one_that_has_words_for_it() -> None:
+    """Where none has, any."""
+    assert {played(TWO_STEPS, seed, None, "error").end.reason for seed in range(20)} == {"broken"}
+    struck = {len(played(TWO_STEPS, seed, None, "cancel").actions) for seed in range(40)}
+    assert {2, 3, 4, 6} <= struck
+
+
+def test_a_step_without_a_fault_fails_as_it_can() -> None:
+    """In its own words, or with a status where it has none."""
+    assert played(TWO_STEPS, 1, "build").end.reason == "broken"
+    assert {str(played(TWO_STEPS, seed, "upload").end.reason)[:-1] for seed in range(9)} == {
+        "step upload exited with status "
+    }
+
+
+def test_a_fault_with_a_chance_strikes_by_itself() -> None:
+    """As often as it says."""
+    always = TWO_STEPS.replace("output: no", "output: no\n          chance: 1")
+    seldom = TWO_STEPS.replace("output: no", "output: no\n          chance: 25%")
+    assert played(always).end.reason == "broken"
+    assert 10 < sum(played(seldom, seed).end.reason == "broken" for seed in range(100)) < 40
+
+
+def test_a_scenario_may_end_as_failed_when_all_went_as_told() -> None:
+    """A canary that is rolled back."""
+    text = "ends: {reason: '${app} rolled back', detail: d}\nsteps:\n- {step: s, output: x}"
+    assert played(text).end == End("shop rolled back", "d")
+
+
+def test_a_step_that_there_is_not_is_refused_at_once() -> None:
+    """Before anything is played."""
+    with pytest.raises(FaultError, match="scenario 't' has no step 'deploy': it has build, upload"):
+        generate.play(scenario(TWO_STEPS), faults(), 0, fail_at="deploy")
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("{repeat: '${app}', output: x}", "step 's': 'shop' is not a number up to 1,000"),
+        ("{repeat: 10, output: {repeat: 101, output: x}}", "step 's': more than 1,000 lines in all"),
+        ("'${app*2}'", "'app' is 'shop', not a whole number"),
+    ],
+)
+def test_a_value_that_does_not_fit_stops_the_deploy_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, output: str, said: str
+) -> None:
+    """It can only be seen while it is played."""
+    monkeypatch.setattr(pieces, "_MOST", 1_000)
+    with pytest.raises(TemplateError) as error:
+        played(f"steps:\n- {{step: s, output: {output}}}")
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize("fault", [None, *get_args(FaultKind)])
+def test_all_is_drawn_from_random_alone(monkeypatch: pytest.MonkeyPatch, fault: FaultKind | None) -> None:
+    """The other methods of `random.Random` differ between versions."""
+    expected = played(TWO_STEPS, 5, None, fault)
+    monkeypatch.setattr(generate, "Random", OnlyRandom)
+    assert every(generate.play(scenario(TWO_STEPS), faults(), 5, fault=fault)) == expected
