@@ -200,7 +200,7 @@ def test_nothing_is_drawn() -> None:
         (344, ["five", " nine", " seven"]),
         (345, ["Continue? [y/N] ", "y"]),
         (346, ["price ", "€ 5"]),
-        (347, ["50%", "\r100%"]),
+        (347, ["five", "\rnine"]),
         (399, ["end"]),
     ],
 )
