@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache, partial
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -22,8 +23,10 @@ from producer.deploys import leave_live
 from producer.errors import DeployCancelled, DeployLogError, Finished, StoreAway
 from producer.event import clean
 from producer.keys import Keys
+from producer.lines import Line as Split
 from producer.mask import Mask
 from producer.outbox import End
+from producer.output import Output, Unfinished
 from producer.sender import Close, Finish, Flush, Line, Outcome, Sender, why
 from producer.status import Status
 from producer.store import Store
@@ -36,15 +39,16 @@ REPLICAS_MS = 1_000
 # exception that a signal handler raises while they hold their lock.
 _FULL_SECONDS = 0.005
 _LOOK_SECONDS = 0.05
+_LABELS = 1_000  # no more names of steps are remembered at once
 
 
 class Writer:
     """The one writer of a deploy's log, from `building` to its end.
 
     Used as a context manager it ends the deploy: complete, cancelled where somebody asked for it, failed on an
-    exception. Thread-safe. `give_up` is how long, in seconds, Redis may be away; `secrets` are masked in every line;
-    `time_limit` is after how many seconds the deploy is ended from outside. Without `cancel_raises` a cancel shows only
-    in `cancelled`. A store that it `owns_store` is closed with it.
+    exception. Thread-safe. `give_up` is how long, in seconds, Redis may be away; `secrets` are masked in all that is
+    told, as is what has a secret's shape; `time_limit` is after how many seconds the deploy is ended from outside.
+    Without `cancel_raises` a cancel shows only in `cancelled`. A store that it `owns_store` is closed with it.
 
     Raises UnknownDeploy, Finished, AlreadyClaimed, StoreAway when it opens; ValueError for an empty secret.
     """
@@ -72,6 +76,8 @@ class Writer:
         self._owns_store = owns_store
         self._closed = False
         self._handed = 0
+        self._label = lru_cache(_LABELS)(self._clean)  # for what comes again with every line
+        self._unfinished = Unfinished()
         self._sender = Sender(store, keys, token, clock(), time_limit, give_up)
         self._thread = threading.Thread(target=self._sender.run, name=f"log {keys.member}", daemon=True)
         self._thread.start()
@@ -104,13 +110,24 @@ class Writer:
         """
         ts = self._clock()
         text = line if isinstance(line, str) else line.decode("utf-8", "replace")
-        text = clean(self._mask(text), omitted)
+        text = clean(self._mask(text, (stream, step)), omitted)
         self._check()
         while self._full():
             time.sleep(_FULL_SECONDS)
             self._check()
         self._handed += len(text)
-        self._sender.items.put(Line(ts, text, self._clean(stream), self._clean(level), self._clean(step)))
+        self._sender.items.put(Line(ts, text, self._label(stream), self._label(level), self._label(step)))
+
+    def output(self, stream: str | None = "stdout", *, step: str | None = None, level: str | None = None) -> Output:
+        """A file for what comes in other chunks than lines: `print(..., file=log.output())`, `redirect_stdout`.
+
+        It takes text and bytes; a secret is masked however it was cut. Its methods raise as `write` does.
+        """
+
+        def put(line: Split) -> None:
+            self.write(line.text, stream=stream, level=level, step=step, omitted=line.omitted)
+
+        return Output(put, partial(self._mask.open_end, sequence=(stream, step)), self._unfinished)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than until the log cannot go on. Raises as `write` does."""
@@ -134,6 +151,7 @@ class Writer:
         """
         if self.ended:
             return
+        self._unfinished.finish()
         if status is Status.CANCELLED:
             reason = reason or "cancelled"
         outcome: Outcome = SimpleQueue()
@@ -176,6 +194,7 @@ class Writer:
             else:
                 reason, detail = why(error)
                 if reason == "crashed":
+                    self._unfinished.finish()
                     # The last line has the reason alone: let the log, too, tell what it was.
                     line = Line(self._clock(), self._clean(detail) or "", "system", "error", None)
                     self._sender.items.put(line)

@@ -9,16 +9,16 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from producer.deploys import Request
 from producer.errors import DeployLogError, Fenced, Finished
 from producer.library import create_deploy, open_log, read_log
-from producer.lines import Line, LineSplitter
 from producer.mask import Mask
 from producer.status import Status
 from producer.writer import Writer
 from scripts.command import Command, why
+from scripts.echo import Echo
 from scripts.program import NAME
 from scripts.watch import EXIT, EXIT_AWAY, EXIT_INTERRUPTED
 
@@ -146,59 +146,24 @@ class _Stop:
         self._child.signal(number)
 
 
-class _Echo:
-    """Our stdout: the command's output as it comes, or line by line where something has to be masked."""
-
-    def __init__(self, hide: Mask) -> None:
-        self._hide = hide if hide.hides else None
-        self._out: BinaryIO | None = sys.stdout.buffer
-
-    def data(self, data: bytes) -> None:
-        if self._hide is None:
-            self._put(data)
-
-    def line(self, line: Line) -> None:
-        if self._hide is not None:
-            self._put(self._hide(line.text).encode("utf-8", "replace") + b"\n")
-
-    def _put(self, data: bytes) -> None:
-        if self._out is None:
-            return
-        try:
-            self._out.write(data)
-            self._out.flush()
-        except BrokenPipeError:  # whoever read our output has what they wanted; the deploy goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._out = None
-
-
 def _copy(child: Command, writer: Writer, hide: Mask, stop: _Stop) -> None:
     """Copy the command's output until the command is over."""
-    splitter = LineSplitter(hide.open_end)
-    echo = _Echo(hide)
-
-    def put(line: Line) -> None:
-        echo.line(line)
-        writer.write(line.text, omitted=line.omitted)
-
+    echo = Echo(hide)
+    output = writer.output(stream=None)
     unfinished_at = 0.0
     while (data := child.read(0.1)) is not None:
         now = time.monotonic()
         if data:
-            echo.data(data)
-            had = splitter.pending
-            lines = splitter.feed(data)
-            if lines or not had:
+            echo.write(data)
+            if b"\n" in data or not output.pending:
                 unfinished_at = now + UNFINISHED_SECONDS
-            for line in lines:
-                put(line)
-        if splitter.pending and now >= unfinished_at:
+            output.write(data)
+        if output.pending and now >= unfinished_at:
             unfinished_at = now + UNFINISHED_SECONDS
-            if (part := splitter.flush()) is not None:
-                put(part)
+            output.flush()
         stop.look()
-    if (rest := splitter.flush(final=True)) is not None:
-        put(rest)
+    echo.write(b"", final=True)
+    output.close()
 
 
 def _secret(name: str) -> str:

@@ -201,7 +201,9 @@ def test_a_flush_of_an_over_long_line_marks_the_cut() -> None:
     ("data", "shown", "rest", "then"),
     [
         (b"pass: hunt", "pass: ", b"er2!\n", ["***!"]),
-        (b"pass: hunter2", "pass: ", b"\n", ["***"]),
+        (b"pass: hunter2", "pass: hunter2", b"x\n", ["x"]),  # a whole one, which is masked when it is shown
+        (b"pass: x12345x", "pass: ", b"\n", ["***"]),  # its end may be the start of another
+        (b"pass: x12345", "pass: ", b"x\n", ["***"]),
         (b"hunt", None, b"ing\n", ["hunting"]),
         (b"hunt\xc3", None, b"\xa9\n", ["hunt\u00e9"]),
         (b"hunt\r", None, b"\n", ["hunt"]),
@@ -214,7 +216,7 @@ def test_a_flush_keeps_what_may_be_the_start_of_a_secret(
     data: bytes, shown: str | None, rest: bytes, then: list[str]
 ) -> None:
     """So that a secret is never shown in two halves, of which the mask knows neither."""
-    mask = Mask(["hunter2", "p\u00e4ssw\u00f6rd"])
+    mask = Mask(["hunter2", "p\u00e4ssw\u00f6rd", "x12345x"])
     splitter = LineSplitter(mask.open_end)
     splitter.feed(data)
     assert text_of(splitter.flush()) == shown

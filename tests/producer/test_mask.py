@@ -22,7 +22,7 @@ PEM = "-----BEGIN KEY-----\nMIIabc+/==\nxy\n-----END KEY-----\n"
         (["pässwörd"], "é pässwörd", "é ***"),
         (["a", "a"], "a", "***"),
         ([PEM], f"key: {PEM}", "key: ***"),
-        ([PEM], "-----BEGIN KEY-----", "***"),
+        ([PEM], "-----BEGIN KEY-----", "-----BEGIN KEY-----"),  # says what it was, and is no secret
         ([PEM], "x MIIabc+/== y", "x *** y"),
         ([PEM], "xylophone", "xylophone"),  # a piece too short to tell from other text
         (["one-part\r\nanother-part"], "one-part, another-part", "***, ***"),
