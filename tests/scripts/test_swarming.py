@@ -1,0 +1,271 @@
+"""The swarm's parts: what it draws, how it judges what a watcher is told, and how it keeps its books."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from producer.event import encode_line, encode_status
+from producer.keys import Keys
+from producer.proof import Proof
+from producer.status import Status
+from scripts.swarming.books import Standing
+from scripts.swarming.histogram import Histogram
+from scripts.swarming.ledger import Deploy, Ledger
+from scripts.swarming.messages import Told
+from scripts.swarming.plan import END, START, Join, Plan, Planned, UsageError, parse_mix
+from scripts.swarming.witness import Witness
+from scripts.wire import Event
+
+PLAN = Plan(
+    rate=10.0,
+    deploys=None,
+    seconds=300.0,
+    mix=parse_mix("node:3,static:1"),
+    faults=0.1,
+    lines_rate=None,
+    speed=1.0,
+    watchers=2.5,
+    apps=3,
+    seed=1,
+)
+
+COMPLETE = "Deploy complete!"
+PROOF = Proof().add("one").add("two").add(COMPLETE)
+
+
+def event(data: bytes) -> Event:
+    """A stored event as a watcher gets it."""
+    sequence = re.match(rb'\{"seq":(\d+)', data)
+    assert sequence
+    return Event("status" if b'"status"' in data else "message", data, sequence[1].decode())
+
+
+EVENTS = [
+    *map(
+        event,
+        (
+            encode_status(1, 1.0, Status.QUEUED),
+            encode_status(2, 2.0, Status.BUILDING),
+            encode_line(3, 3.0, "one", "stdout"),
+            encode_line(4, 4.0, "two", "stdout"),
+            encode_line(5, 5.0, COMPLETE, "system"),
+            encode_status(6, 6.0, Status.COMPLETE, proof=PROOF),
+        ),
+    ),
+    Event("done", b"{}", "7"),
+]
+
+
+def gap(first: int, to: int) -> Event:
+    """A gap as a watcher gets it."""
+    return Event("gap", f'{{"from":{first},"to":{to},"reason":"trimmed"}}'.encode(), f"{to}")
+
+
+def told(events: list[Event], delays: Histogram | None = None, live_from: float = 0.0) -> Witness:
+    """The witness that got these events, all at once, at 10 seconds."""
+    witness = Witness()
+    witness.take(events, 10.0, live_from, Histogram() if delays is None else delays)
+    return witness
+
+
+# ---- How a watcher is judged
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_whole_log_is_verified(at_once: bool) -> None:
+    """Every event once and in order, whether it comes in one piece or event by event."""
+    witness = told(EVENTS) if at_once else Witness()
+    for each in () if at_once else EVENTS:
+        witness.take([each], 10.0, 0.0, Histogram())
+    assert (witness.flaw, witness.verified, witness.done, witness.lines) == (None, True, True, 3)
+    assert (witness.told, witness.last_id) == (PROOF, "7")
+
+
+def test_a_gap_is_honest_and_leaves_nothing_to_verify() -> None:
+    """What the cap has dropped is told; there is no flaw, but no proof either."""
+    witness = told([gap(1, 3), *EVENTS[3:]])
+    assert (witness.flaw, witness.verified, witness.done, witness.lines) == (None, False, True, 2)
+    assert (witness.gaps, witness.told) == (["trimmed"], PROOF)
+
+
+@pytest.mark.parametrize(
+    ("change", "flaw"),
+    [
+        (lambda e: e[:3] + e[4:], "events 4 to 4 are missing without a word (came: event 2, message 3, message 5)"),
+        (
+            lambda e: e[:4] + e[3:],
+            "event 4 came twice or out of order (came: message 3, message 4, message 4, message 5)",
+        ),
+        (lambda e: [*e[:2], e[3], e[2], *e[4:]], "events 3 to 3 are missing without a word"),
+        (lambda e: [*e[:3], event(encode_line(4, 4.0, "2")), *e[4:]], "but the deploy wrote 3 with"),
+        (lambda e: [*e[:3], e[3]._replace(id="9"), *e[4:]], "event 4 has id 9"),
+        (lambda e: [*e[:5], e[6]], "the stream ended without a terminal status"),
+        (lambda e: [*e, e[4]], "something came after the end"),
+        (lambda e: [*e[:3], e[3]._replace(data=b"{"), *e[4:]], "an event cannot be read"),
+        (lambda e: [*e[:3], Event("news", b"{}", ""), *e[3:]], "there is no event 'news'"),
+        (lambda e: [gap(2, 3), *e[3:]], "events 1 to 1 are missing without a word"),
+    ],
+    ids=[
+        *("lost", "doubled", "swapped", "other text", "other id"),
+        *("no end", "after the end", "unreadable", "unknown", "before a gap"),
+    ],
+)
+def test_what_breaks_the_promise_is_seen(change: Callable[[list[Event]], list[Event]], flaw: str) -> None:
+    """Each way to break it towards a watcher is named, with what was seen, and the log is not verified."""
+    witness = told(change(EVENTS))
+    assert flaw in (witness.flaw or "nothing")
+    assert not witness.verified
+
+
+def test_only_live_lines_are_timed() -> None:
+    """What was written before the stream was open is catch-up, and says nothing of the delivery."""
+    delays = Histogram()
+    told(EVENTS, delays, live_from=3.5)
+    assert len(delays) == 2
+    assert delays.percentile(0.5) == pytest.approx(5.0, rel=0.011)
+    assert delays.percentile(1.0) == pytest.approx(6.0, rel=0.011)
+
+
+# ---- Histograms
+
+
+def test_percentiles_are_within_what_is_promised() -> None:
+    """Whatever was added, from microseconds to an hour, what it tells is within 1.1 % of it."""
+    for seconds in (2e-6, 0.00123, 0.5, 1.0, 77.7, 3600.0):
+        histogram = Histogram()
+        histogram.add(seconds)
+        assert histogram.percentile(1.0) == pytest.approx(seconds, rel=0.011)
+
+
+def test_a_histogram_takes_no_more_memory_for_more() -> None:
+    """A hundred thousand durations lie in a few buckets; what was added since is told by a difference."""
+    before, histogram = Histogram(), Histogram()
+    for number in range(100_000):
+        histogram.add(number % 1000 / 1000)
+        if number == 49_999:
+            before = Histogram(histogram.counts)
+    assert (len(histogram), len(histogram - before), len(histogram.counts) < 400) == (100_000, 50_000, True)
+    assert histogram.percentile(0.5) == pytest.approx(0.5, rel=0.02)
+    assert Histogram().percentile(0.5) is None
+
+
+# ---- What is drawn
+
+
+def test_a_seed_repeats_what_is_drawn() -> None:
+    """The same seed draws the same deploys, another seed others; more watchers change nothing of what is played."""
+    plan = list(PLAN.deploys_to_come())
+    assert plan == list(PLAN.deploys_to_come())
+    other = list(Plan(**PLAN.__dict__ | {"seed": 2}).deploys_to_come())
+    assert [deploy.at for deploy in plan] != [deploy.at for deploy in other]
+    crowded = list(Plan(**PLAN.__dict__ | {"watchers": 9.0}).deploys_to_come())
+    assert [deploy._replace(joins=()) for deploy in plan] == [deploy._replace(joins=()) for deploy in crowded]
+
+
+def test_what_is_drawn_is_as_asked_for() -> None:
+    """Rate, weights, faults, apps and watchers come out on average."""
+    plan = list(PLAN.deploys_to_come())
+    count = len(plan)
+    assert count == pytest.approx(10.0 * 300, rel=0.1)
+    assert sum(deploy.scenario == "node" for deploy in plan) / count == pytest.approx(0.75, abs=0.05)
+    assert sum(deploy.fault is not None for deploy in plan) / count == pytest.approx(0.1, abs=0.03)
+    assert {deploy.app for deploy in plan} == {1, 2, 3}
+    joins = [join.when for deploy in plan for join in deploy.joins]
+    assert len(joins) / count == pytest.approx(2.5, rel=0.1)
+    assert joins.count(START) / len(joins) == pytest.approx(0.6, abs=0.05)
+    assert joins.count(END) / len(joins) == pytest.approx(0.15, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("mix", "complaint"),
+    [
+        ("node:3,nope", "there is no scenario 'nope': there are static, node"),
+        ("node:x", "'x' is not a weight: write node:3"),
+        ("node:-1", "node:-1: give a weight of 0 or more"),
+        ("node:0", "give some scenario a weight above 0"),
+        ("node,node", "node comes twice"),
+        ("", "there is no scenario ''"),
+    ],
+)
+def test_a_wrong_mix_is_told(mix: str, complaint: str) -> None:
+    """Each mistake has a sentence that says what to write."""
+    with pytest.raises(UsageError, match=re.escape(complaint)):
+        parse_mix(mix)
+
+
+# ---- The books
+
+
+def stored(lines: int, status: Status = Status.COMPLETE) -> Standing:
+    """Where a deploy stands that has so many lines."""
+    return Standing(status, None, Proof(lines, 17))
+
+
+def through(lines: int, **changed: Any) -> Told:
+    """What a watcher tells that is through with deploy 1, and got so many lines of 10."""
+    plain: dict[str, Any] = {
+        "status": Status.COMPLETE,
+        "told_lines": 10,
+        "told_crc32": 17,
+        "verified": True,
+        "left": False,
+    }
+    return Told(**plain | {"deploy": 1, "watcher": 7, "joined": START, "lines": lines, "flaw": None} | changed)
+
+
+def ledger(watchers: int) -> tuple[Ledger, Deploy]:
+    """A ledger with one deploy, which so many watch."""
+    joins = [Join(START)] * watchers
+    deploy = Deploy(Planned(1, 0.0, 1, "static", 5, None, tuple(joins)), Keys("swarm-1", "d1"), 2.0, joins[:])
+    kept = Ledger()
+    kept.ask(deploy, 0.0)
+    kept.joined(deploy, joins)
+    return kept, deploy
+
+
+def test_a_deploy_is_forgotten_when_all_are_through() -> None:
+    """Figures add up, whoever is quicker, the books or a watcher; of what is over only counts are kept."""
+    kept, deploy = ledger(3)
+    kept.take(through(10))
+    kept.stands(deploy, stored(10), 1.0)
+    kept.take(through(4, verified=False))
+    kept.forget_those_through()
+    assert kept.deploys
+    kept.take(through(0, left=True))
+    kept.forget_those_through()
+    assert (kept.deploys, kept.lines, kept.due, kept.missing) == ({}, 10, 20, 6)
+    assert (kept.through, kept.verified, kept.left, kept.violations) == (2, 1, 1, [])
+
+
+@pytest.mark.parametrize("quicker", ["the books", "the watcher"])
+def test_another_end_than_is_stored_is_a_violation(quicker: str) -> None:
+    """What a watcher was told at the end is held against what is stored; deploy and watcher are named."""
+    kept, deploy = ledger(1)
+    if quicker == "the books":
+        kept.stands(deploy, stored(10, Status.FAILED), 1.0)
+    kept.take(through(10))
+    if quicker == "the watcher":
+        kept.stands(deploy, stored(10, Status.FAILED), 1.0)
+    (violation,) = kept.violations
+    assert violation == (
+        "watcher 7 (from the start) of swarm-1/d1 (scenario static, seed 5): it was told complete with 10 lines and "
+        "checksum 17, but stored is failed with 10 and 17"
+    )
+
+
+def test_what_does_not_end_is_overdue_after_its_time() -> None:
+    """A deploy may play as long as its scenario takes, and queue as long as others move; a stream ends with it."""
+    kept, deploy = ledger(1)
+    assert (deploy.overdue(50, 0), bool(deploy.overdue(61, 0)), deploy.overdue(61, 50)) == (None, True, None)
+    kept.stands(deploy, stored(3, Status.BUILDING), 100.0)
+    assert (deploy.overdue(130, 100), deploy.overdue(133, 100)) == (None, "the deploy")
+    kept.without_end(deploy)
+    (violation,) = kept.violations
+    assert violation == (
+        "deploy swarm-1/d1 (scenario static, seed 5) has not ended: it is still building with 3 lines, "
+        "though it plays for 2.0 s"
+    )
+    kept.stands(deploy, stored(10), 140.0)
+    assert (deploy.overdue(160, 140), deploy.overdue(171, 140)) == (None, "a stream")
