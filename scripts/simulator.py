@@ -85,7 +85,8 @@ def check(
             wrong = True
             print(error, file=sys.stderr)
         else:
-            print(f"{file}: {scenario.scenario}: fine: {len(scenario.steps)} steps, {expectation(likely)}")
+            count = len(scenario.steps)
+            print(f"{file}: {scenario.scenario}: fine: {count} step{'s'[: count > 1]}, {expectation(likely)}")
     sys.exit(1 if wrong else 0)
 
 

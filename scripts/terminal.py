@@ -30,6 +30,12 @@ def safe(line: str, *, colour: bool) -> str:
     return "".join(parts)
 
 
+def as_drawn(line: str) -> str:
+    """A line that drew over itself with carriage returns, as it stands in the end; `…␍` says that there was more."""
+    frames = [frame for frame in line.split("\r") if frame]
+    return line if len(frames) < 2 else f"…␍{frames[-1]}"
+
+
 def one_line(line: str) -> str:
     """The line as it may be written to a file or pipe: as it is, but no line break forges another line."""
     return line.replace("\r\n", "␍␊").replace("\n", "␊")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from api.client import DONE, GAP, LINE, STATUS, Message
 from api.verify import Verifier
 from producer.status import Status
-from scripts.terminal import one_line, safe
+from scripts.terminal import as_drawn, one_line, safe
 
 EXIT = {Status.COMPLETE: 0, Status.FAILED: 1, Status.CANCELLED: 3}
 EXIT_USAGE = 2
@@ -61,7 +61,7 @@ class Screen:
 
     def line(self, line: str, before: str = "") -> None:
         """A line of the log, with something of ours `before` it."""
-        shown = safe(line, colour=self._colour) if self._terminal else one_line(line)
+        shown = safe(as_drawn(line), colour=self._colour) if self._terminal else one_line(line)
         sys.stdout.write(f"{before}{shown}\n")
         sys.stdout.flush()
 

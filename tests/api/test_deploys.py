@@ -131,6 +131,9 @@ def test_an_id_in_use_is_refused(service: Service, store: Store, keys: Keys) -> 
         ({"simulate": {"seed": 2**63}}, ["body", "simulate", "seed"]),
         ({"simulate": {"speed": -0.1}}, ["body", "simulate", "speed"]),
         ({"simulate": {"speeed": 1}}, ["body", "simulate", "speeed"]),
+        ({"simulate": {"fault": "explosion"}}, ["body", "simulate", "fault"]),
+        ({"simulate": {"definition": "x" * 262_145}}, ["body", "simulate", "definition"]),
+        ({"simulate": {"recording": "x" * 8_388_609}}, ["body", "simulate", "recording"]),
         ([], ["body"]),
     ],
 )
@@ -140,6 +143,52 @@ def test_a_wrong_body_is_422_and_names_the_field(service: Service, body: Any, lo
     assert response.status_code == 422
     (problem,) = response.json()["detail"]
     assert (problem["loc"], problem.keys()) == (location, {"loc", "msg", "type"})
+
+
+@pytest.mark.parametrize(
+    ("simulate", "said"),
+    [
+        ({"scenario": "go", "recording": "x"}, "give one of scenario and recording"),
+        ({"definition": "x", "recording": "x"}, "give one of definition and recording"),
+        ({"recording": "x", "fault": "hang"}, "a recording goes as it went: leave out fail_at and fault"),
+        (
+            {"fail_at": "launch"},
+            "fail_at: scenario static has no step 'launch', but "
+            "download, extract, validate, upload, release, smoke-test",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_422(service: Service, simulate: dict[str, str], said: str) -> None:
+    """With a sentence, before there is a deploy."""
+    response = httpx2.post(f"{service.url}/v1/apps/shop/deploy", json={"simulate": simulate})
+    (problem,) = response.json()["detail"]
+    assert (response.status_code, problem["msg"]) == (422, f"Value error, {said}")
+
+
+@pytest.mark.parametrize("plays", ["definition", "recording"])
+def test_a_file_of_the_callers_own_goes_to_the_worker_alone(
+    service: Service, client: redis.Redis, keys: Keys, plays: str
+) -> None:
+    """It may be large: the deploy's state only says what kind it is."""
+    body = {"deploy_id": keys.deploy, "simulate": {plays: "one\ntwo\n", "seed": 3}}
+    assert httpx2.post(f"{service.url}/v1/apps/shop/deploy", json=body).status_code == 202
+    shown = httpx2.get(url(service, keys)).json()["simulate"]
+    assert shown == {"plays": plays, "scenario": None, "seed": 3, "speed": 1.0, "fail_at": None, "fault": None}
+    job_id = client.hget(keys.state, "job")
+    assert job_id is not None
+    job = Queue(QUEUE, connection=client, serializer=JSONSerializer).fetch_job(_text(job_id))
+    assert job is not None
+    assert job.kwargs == {"app_id": "shop", "deploy_id": keys.deploy, plays: "one\ntwo\n", "seed": 3, "speed": 1.0}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with its length", "in chunks"])
+def test_a_body_that_is_too_large_is_413(service: Service, told: bool) -> None:
+    """It is not read to its end."""
+    content = b" " * (33 * 1024 * 1024)
+    body = content if told else (content[at : at + 1024 * 1024] for at in range(0, len(content), 1024 * 1024))
+    response = httpx2.post(f"{service.url}/v1/apps/shop/deploy", content=body)
+    message = "a request may have 33554432 bytes at the most"
+    assert (response.status_code, response.json()) == (413, error(413, "PayloadTooLargeError", message))
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff", b'{"simulate": {"speed": NaN}}', b"[" * 100_000])

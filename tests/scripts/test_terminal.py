@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.terminal import one_line, safe
+from scripts.terminal import as_drawn, one_line, safe
 
 RED, OFF = "\x1b[31m", "\x1b[0m"
 
@@ -37,6 +37,22 @@ RED, OFF = "\x1b[31m", "\x1b[0m"
 def test_only_colours_reach_the_terminal(line: str, plain: str, coloured: str) -> None:
     """All that could steer the terminal, or hide what a line says, is shown instead of done."""
     assert (safe(line, colour=False), safe(line, colour=True)) == (plain, coloured)
+
+
+@pytest.mark.parametrize(
+    ("line", "drawn"),
+    [
+        ("a", "a"),
+        ("10%\r 50%\r100%", "…␍100%"),
+        ("100%\r", "100%\r"),
+        ("\r100%", "\r100%"),
+        ("10%\r\r100%\r", "…␍100%"),
+        ("evil\rDeploy complete!", "…␍Deploy complete!"),
+    ],
+)
+def test_a_line_that_draws_over_itself_is_shown_as_it_ends(line: str, drawn: str) -> None:
+    """A mark says that something stood there before: nothing is hidden unseen."""
+    assert as_drawn(line) == drawn
 
 
 @pytest.mark.parametrize(

@@ -198,3 +198,65 @@ def test_a_deploy_that_nobody_created_is_an_error(keys: Keys) -> None:
     """A job never makes up a deploy."""
     with pytest.raises(UnknownDeploy):
         run_deploy(keys.app, keys.deploy, speed=0)
+
+
+MINE = """
+scenario: mine
+about: one of the user's own
+secrets: [open sesame]
+steps:
+- step: build
+  output: ['${app}: open sesame', {write: 'half '}, 'line ${byte FF}']
+"""
+
+
+def test_a_scenario_file_of_the_callers_own_is_played(queued: Keys, valkey: str) -> None:
+    """With its secrets masked, raw bytes replaced, and pieces as one line."""
+    assert run_deploy(queued.app, queued.deploy, definition=MINE, speed=0) == "complete"
+    lines = [f"{queued.app}: ***", "half line \ufffd", "Deploy complete!"]
+    assert outcome(queued, valkey) == ("complete", None, lines)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "lines"),
+    [
+        ({"definition": "steps: []"}, "invalid_scenario",
+         ["scenario:1: scenario: is missing", "scenario:1: about: is missing",
+          "scenario:1: steps: List should have at least 1 item after validation, not 0"]),
+        ({"definition": MINE, "fail_at": "launch"}, "invalid_scenario",
+         ["scenario 'mine' has no step 'launch': it has build"]),
+        ({"definition": MINE.replace("half ", "${app*2}")}, "invalid_scenario",
+         ["shop: ***", "'app' is 'shop', not a whole number"]),
+        ({"scenario": "of tomorrow"}, "invalid_scenario", None),
+        ({"recording": ""}, "invalid_recording", ["the recording is empty: give an asciicast or a log"]),
+    ],
+    ids=["file", "step", "value", "name", "recording"],
+)  # fmt: skip
+def test_what_cannot_be_played_fails_the_deploy_with_its_reason(
+    valkey: str, asked: dict[str, str], reason: str, lines: list[str] | None
+) -> None:
+    """The log says what is wrong with it; whoever asked through the API sees it there."""
+    keys = Keys("shop", create_deploy("shop", url=valkey))
+    assert run_deploy(keys.app, keys.deploy, speed=0, **asked) == "failed"  # type: ignore[arg-type]
+    status, found, told = outcome(keys, valkey)
+    assert (status, found, told[-1]) == ("failed", reason, f"Deploy failed: {reason}")
+    assert lines is None or told[:-1] == lines
+
+
+def test_a_recording_is_played(queued: Keys, valkey: str) -> None:
+    """Its lines without their time stamps, at its own times."""
+    text = "2026-11-24T10:00:00.000Z one\n2026-11-24T10:00:00.250Z two\n"
+    assert run_deploy(queued.app, queued.deploy, recording=text) == "complete"
+    assert outcome(queued, valkey) == ("complete", None, ["one", "two", "Deploy complete!"])
+    events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
+    one, two = (event["ts"] for event in events if event.get("line") in {"one", "two"})
+    assert 0.249 <= two - one < 2
+
+
+@pytest.mark.parametrize("step", ["download", "extract", "validate", "upload", "release", "smoke-test"])
+def test_a_fault_can_cancel_the_deploy_in_each_step(queued: Keys, valkey: str, step: str) -> None:
+    """By a real cancel, which the writer hears of."""
+    assert run_deploy(queued.app, queued.deploy, speed=0, fail_at=step, fault="cancel") == "cancelled"
+    events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
+    assert [event["step"] for event in events if "step" in event][-1] == step
+    assert outcome(queued, valkey)[:2] == ("cancelled", "cancelled")

@@ -25,10 +25,13 @@ from producer.library import create_deploy, new_token, read_log
 from producer.state import State
 from producer.store import Store
 from scripts.embedded import _binary
+from scripts.simulate import tell
 from tests.faults import alive, descendants
 from tests.helpers import assert_whole, start_api, start_worker, started, wait_until
 from tests.helpers import read_log as watch
 from tests.worker.test_job import outcome
+from worker.catalogue import builtin, faults
+from worker.generate import play
 
 SLOW = 0.1
 OUTAGE_SECONDS = 3.0
@@ -191,6 +194,20 @@ def test_a_worker_that_is_told_to_stop_lets_a_short_deploy_finish(deploys: Deplo
         worker.terminate()
         assert worker.wait(20) == 0
     assert outcome(keys, deploys.url)[:2] == ("failed", "invalid bundle")
+
+
+def test_a_fault_can_kill_the_worker_in_the_middle_of_a_line(deploys: Deploys) -> None:
+    """The half of the line that had been written is there; the reaper ends the deploy."""
+    keys = deploys.add(fault="crash", fail_at="validate", seed=4, speed=20)
+    with working(deploys, "--lease", "1.5") as worker:
+        status, reason, lines = (await_end(deploys, keys, 20), outcome(keys, deploys.url))[1]
+        assert worker.poll() is None
+    whole = [line.text for line in tell(play(builtin("static"), faults(), 4, app="shop"))]
+    *before, half, last = lines
+    assert (status, reason, last) == ("failed", "worker_lost", "Deploy failed: worker_lost")
+    assert whole[: len(before)] == before
+    assert whole[len(before)].startswith(half)
+    assert whole[len(before)] != half
 
 
 def test_a_deploy_whose_job_is_lost_never_starts(deploys: Deploys) -> None:

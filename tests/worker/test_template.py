@@ -1,12 +1,21 @@
 """Text with seeded values: what each form gives, and what is said of one that is none."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.worker.support import fixed
 from worker.template import Scope, Template, TemplateError
 
-VALUES = {"n": "1234567", "size": "12.5", "i": "3", "count": "8", "app": "shop", "minus": "-4"}
-LISTS = {"names": [Template("one"), Template("two"), Template("t${i}")]}
+VALUES: dict[str, str | Sequence[Template]] = {
+    "n": "1234567",
+    "size": "12.5",
+    "i": "3",
+    "count": "8",
+    "app": "shop",
+    "minus": "-4",
+}
+LISTS: dict[str, str | Sequence[Template]] = {"names": [Template("one"), Template("two"), Template("t${i}")]}
 
 
 def render(source: str, *drawn: float) -> str:
