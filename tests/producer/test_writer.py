@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from itertools import count
 from typing import Any
 
@@ -315,6 +315,68 @@ def test_a_secret_in_the_name_of_a_step_is_masked(store: Store, keys: Keys) -> N
         log.write("a", step="login hunter2", level="hunter2", stream="hunter2")
         log.flush(5)
     assert b"hunter2" not in entries_of(store, keys)[-1]
+
+
+def test_secrets_of_known_shapes_never_reach_redis(store: Store, keys: Keys) -> None:
+    """Nobody has to register them; neither in a line, nor in what is told of it, nor in why the deploy failed."""
+    create(store, keys)
+    token = "ghp_" + "a1B2" * 9
+    with opened(store, keys) as log:
+        log.write(f"token {token}", step=f"log in with {token}")
+        log.finish(Status.FAILED, f"no access for {token}", "git clone https://ci:hunter2@git.example")
+    found = b"".join(entries_of(store, keys)) + repr(fields_of(store, keys)).encode()
+    assert lines_of(store, keys) == ["token ghp_***", "Deploy failed: no access for ghp_***"]
+    assert (b"a1B2" in found, b"hunter2" in found, b"log in with ghp_***" in found) == (False, False, True)
+
+
+def test_a_private_key_is_masked_line_by_line(store: Store, keys: Keys) -> None:
+    """In its stream and step; what others write meanwhile is shown."""
+    name = "PRIVATE " + "KEY"
+    lines = [(f"-----BEGIN {name}-----", None), ("aB3+" * 16, None), ("tests pass", "test"), ("aB3=", None)]
+    with opened(store, keys) as log:
+        for line, step in [*lines, (f"-----END {name}-----", None), ("done", None)]:
+            log.write(line, step=step)
+        log.flush(5)
+    expected = [f"-----BEGIN {name}-----", "***", "tests pass", "***", f"-----END {name}-----", "done"]
+    assert lines_of(store, keys) == expected
+
+
+def test_output_in_chunks_becomes_lines(store: Store, keys: Keys) -> None:
+    """With what is known of them; a secret that is split over two writes is masked, and no unfinished line is lost."""
+    create(store, keys)
+    with Writer(store, keys, token="token", secrets=["hunter2"]) as log:
+        with redirect_stdout(log.output(step="build", level="info")):
+            print("password is hun", end="")  # noqa: T201 - what is tested
+            print("ter2!")  # noqa: T201
+        error = log.output("stderr")
+        error.write(b"caf\xc3")
+        error.write(b"\xa9\nno end")
+    events = [json.loads(entry) for entry in entries_of(store, keys)]
+    told = [(event["line"], event.get("stream"), event.get("step"), event.get("level")) for event in events[2:-1]]
+    assert told == [
+        ("password is ***!", "stdout", "build", "info"),
+        ("café", "stderr", None, None),
+        ("no end", "stderr", None, None),
+        (END, "system", None, None),
+    ]
+
+
+def test_an_unfinished_line_comes_before_the_error_that_ended_the_job(store: Store, keys: Keys) -> None:
+    """So the log tells what happened in its order."""
+    create(store, keys)
+    with pytest.raises(RuntimeError), Writer(store, keys, token="token") as log:
+        log.output().write("half a li")
+        raise RuntimeError("boom")
+    assert lines_of(store, keys) == ["half a li", "RuntimeError: boom", "Deploy failed: crashed"]
+
+
+def test_an_output_refuses_what_the_log_refuses(store: Store, keys: Keys) -> None:
+    """A job that only prints learns of a cancel too."""
+    with opened(store, keys) as log:
+        output = log.output()
+        log.finish(Status.COMPLETE)
+        with pytest.raises(Finished):
+            output.write("a line\n")
 
 
 def test_a_secret_across_the_cut_of_a_long_line_is_masked(store: Store, keys: Keys) -> None:

@@ -229,6 +229,34 @@ def test_the_value_of_a_masked_variable_is_in_no_line(environment: dict[str, str
     assert stored_lines(keys, valkey) == ["with ***:***", COMPLETE]
 
 
+@pytest.mark.parametrize("tty", ["--tty", "--no-tty"])
+def test_secrets_are_in_neither_the_log_nor_our_output(
+    environment: dict[str, str], valkey: str, keys: Keys, tty: str
+) -> None:
+    """Registered or known by their shape, split over two writes or encoded: both show the same masked lines."""
+    environment = environment | {"TOKEN": "hunter22-x", "BOUGHT": "ghp_" + "a1B2" * 9}
+    script = (
+        'printf "with $TOKEN: "; printf "${BOUGHT%????}"; sleep 0.2; printf "a1B2\\n"; printf "ci:$TOKEN" | base64'
+        '; printf "hunter22-"; sleep 0.2; printf "x, no end"'
+    )
+    ended = run(environment, keys, tty, "--mask", "TOKEN", "--", "sh", "-c", script)
+    lines = ["with ***: ghp_***", "Y2k6***==", "***, no end"]
+    assert (stored_lines(keys, valkey), ended.out) == ([*lines, COMPLETE], "\n".join(lines))
+
+
+@pytest.mark.usefixtures("valkey")
+def test_our_output_is_what_the_command_wrote(environment: dict[str, str], keys: Keys) -> None:
+    """Byte for byte, without a wait for line ends, but for what is masked."""
+    written = "\\r10%%\\r100%%\\r\\n\\303(\\377 \\033[2Kend "
+    script = f"printf '{written}'; exec sleep 60"
+    with running(environment, "run", keys.app, "--id", keys.deploy, "--no-tty", "--", "sh", "-c", script) as process:
+        assert process.stdout is not None
+        shown = os.read(process.stdout.fileno(), 1000)
+        while b"end " not in shown and (more := os.read(process.stdout.fileno(), 1000)):
+            shown += more
+    assert shown == b"\r10%\r100%\r\n\xc3(\xff \x1b[2Kend "
+
+
 def test_the_value_of_a_masked_variable_is_not_in_the_message(
     environment: dict[str, str], valkey: str, keys: Keys
 ) -> None:
