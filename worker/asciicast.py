@@ -150,7 +150,6 @@ def _events(lines: Sequence[str], header: Mapping[str, Any]) -> list[Event]:
 def _rows(lines: Sequence[str]) -> Iterator[tuple[int, str, object, int]]:
     """Each event's line number, code, data and time in microseconds, as they stand in the file."""
     for number, line in enumerate(lines, 2):
-        line = line.rstrip("\r")  # noqa: PLW2901
         if not line.strip() or line.startswith("#"):
             continue
         try:

@@ -81,7 +81,7 @@ def _read(lines: Sequence[str], kind: _Kind) -> list[Stamped]:
             turned += kind.cycle
             moment += kind.cycle
         at_us = max(at_us, moment)
-        step = match.groupdict().get("step") or step
+        step = match.groupdict().get("step")
         read.append(Stamped(at_us, f"{match['before']}{match['behind']}{line[match.end() :]}", step))
     return read
 

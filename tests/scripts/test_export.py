@@ -186,9 +186,9 @@ def test_a_deploy_that_was_never_started_is_exported(capfdbinary: pytest.Capture
     """Its time starts when it was queued."""
     log = Log()
     log.messages.pop()
-    found = exported(capfdbinary, log.end(1.0, Status.CANCELLED), started_at=None)
+    found = exported(capfdbinary, log.end(1.0, Status.CANCELLED), started_at=None, message="Late")
     assert found[1] == [
-        HEADER | {"timestamp": 1711741199},
+        HEADER | {"timestamp": 1711741199, "title": "shop/d1: Late"},
         [2.125, "o", "Deploy failed: cancelled\r\n"],
         [0.0, "x", "130"],
     ]

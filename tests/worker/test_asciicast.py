@@ -194,4 +194,5 @@ def test_rounding_does_not_add_up() -> None:
     lines = [writer.write(number * 0.0004, OUTPUT, "") for number in range(1, 1001)]
     intervals: list[Any] = [json.loads(line)[0] for line in lines]
     assert round(sum(intervals) * 1000) == 400
+    assert EventWriter().write(0.0006, OUTPUT, "") == '[0.001, "o", ""]\n'
     assert [writer.write(seconds, OUTPUT, "") for seconds in (0.1, 0.5)] == ['[0.000, "o", ""]\n', '[0.100, "o", ""]\n']

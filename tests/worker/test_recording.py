@@ -1,11 +1,15 @@
 """Recordings: whatever was recorded anywhere plays as a deploy."""
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import worker
 from producer.lines import LineSplitter
@@ -184,6 +188,28 @@ def test_a_recording_tells_what_it_is() -> None:
     assert told(check(header + "}\n")) == ("asciicast version 3", "make")
     assert told(check("12:00:00 a\n12:00:01 b\n")) == ("log with time stamps", None)
     assert told(check("a\n")) == ("plain log", None)
+
+
+@given(
+    st.text(),
+    st.lists(
+        st.one_of(
+            st.text(),
+            st.sampled_from(["12:00:00 a", "2026-11-24T12:00:00Z b", "Feb 29 12:00:00 c", "1795521600 d"]),
+            st.tuples(
+                st.floats() | st.integers(), st.sampled_from("oimrxq"), st.text() | st.none() | st.integers()
+            ).map(json.dumps),
+        )
+    ),
+    st.sampled_from([V2, V3, '{"version": 1, "stdout": [[', ""]),
+    st.sampled_from(["\n", "\r\n", "]]}"]),
+)
+def test_any_text_plays_or_is_refused(start: str, lines: list[str], header: str, end: str) -> None:
+    """Whatever is in it: with delays that are whole and do not fall."""
+    actions: list[Action] = []
+    with suppress(RecordingError):
+        actions = played(header + start + end.join(lines)).actions
+    assert all(type(action.delay_ms) is int and action.delay_ms >= 0 for action in actions)
 
 
 @pytest.mark.parametrize(
