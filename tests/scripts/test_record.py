@@ -100,7 +100,7 @@ def test_the_output_is_recorded_with_its_timing(
     assert abs(float(said[1]) - sum(interval for interval, _, _ in found.events)) < 0.06
     plays = play(file.read_text(), Random(0))
     assert b"".join(action.data for action in plays) == b"one\r\ntwo\r\nthree\r\n"  # type: ignore[union-attr]
-    assert check(file.read_text()).end == End("exited with status 3")
+    assert check(file.read_text()).end.reason == "exited with status 3"
 
 
 @pytest.mark.parametrize(("tty", "is_one"), [(True, "True"), (False, "False")])
