@@ -76,8 +76,10 @@ def open_log(
 ) -> Writer:
     """Become the writer of a queued deploy: use it in a `with`, which also ends the deploy.
 
-    `secrets` are masked in every line; after `time_limit` seconds the deploy is ended from outside. A cancel makes the
-    next `write` raise DeployCancelled, or with `cancel_raises` off only shows in `log.cancelled`.
+    `secrets` are masked wherever they show, encoded too, as is all that has the shape of a well-known secret. Output
+    that comes in chunks, not in lines, is written to the file `log.output()`. After `time_limit` seconds the deploy is
+    ended from outside. A cancel makes the next `write` raise DeployCancelled, or with `cancel_raises` off only shows in
+    `log.cancelled`.
     Raises InvalidId, UnknownDeploy, AlreadyClaimed, Finished, StoreAway.
     """
     # No retries in the client: the writer has its own, with a limit that suits a log. And little patience with one

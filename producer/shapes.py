@@ -72,7 +72,7 @@ _NAMED = (
 )
 _IN_URL = r"""://[^\s:/?#@"'<>]{0,256}:([^\s/?#"'<>]{1,1024})@"""
 # Most of what stands behind a common mark is told from a secret by this alone, and quickly.
-_BEHIND = {"_": "(?=[A-Za-z0-9]{16}|access_key|key)", "-": r"(?=[\w-]{16}|access-key|key|AgE)"}
+_BEHIND = {"_": "(?=[A-Za-z0-9]{16}|access_key|key)", "-": r"(?=[\w-]{16}|access-key|key)"}
 # No letter or digit is before a word, unless it ends a colour, `\n` or `%3D`.
 _WORD_STARTS = ("(?<![A-Za-z0-9]{})", r"(?<=[\[0-9;]m{})", r"(?<=\\[nrt]{})", "(?<=%[0-9A-Fa-f][0-9A-Fa-f]{})")
 
@@ -95,16 +95,18 @@ def _pattern(mark: str) -> re.Pattern[str]:
 
 
 _PATTERNS = (*((mark, _pattern(mark)) for mark in "_-IJKz"), ("@", re.compile(_IN_URL)))
-_FINDERS = tuple((mark, pattern.search, pattern.finditer) for mark, pattern in _PATTERNS)
+_SEARCHES = tuple((mark, pattern.search) for mark, pattern in _PATTERNS)
 
 
 def spans(line: str) -> list[Span]:
     """Where in the line the secrets of known shapes are, in no order."""
-    found: list[Span] = []
-    for mark, search, find_all in _FINDERS:
+    for mark, search in _SEARCHES:
         if mark in line and search(line):
-            found += [match.span(match.lastindex or 0) for match in find_all(line)]
-    return found
+            break
+    else:
+        return []
+    matches = [match for _, pattern in _PATTERNS for match in pattern.finditer(line)]
+    return [match.span(match.lastindex or 0) for match in matches]
 
 
 def _start_of(word: str) -> str:

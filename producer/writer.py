@@ -39,7 +39,7 @@ REPLICAS_MS = 1_000
 # exception that a signal handler raises while they hold their lock.
 _FULL_SECONDS = 0.005
 _LOOK_SECONDS = 0.05
-_LABELS = 1_000  # no more names of steps are remembered at once
+_LABELS = 1_000  # what comes again with every line is cleaned once; no more of it is remembered
 
 
 class Writer:
@@ -76,7 +76,7 @@ class Writer:
         self._owns_store = owns_store
         self._closed = False
         self._handed = 0
-        self._label = lru_cache(_LABELS)(self._clean)  # for what comes again with every line
+        self._labels = lru_cache(_LABELS)(self._clean_labels)
         self._unfinished = Unfinished()
         self._sender = Sender(store, keys, token, clock(), time_limit, give_up)
         self._thread = threading.Thread(target=self._sender.run, name=f"log {keys.member}", daemon=True)
@@ -116,7 +116,7 @@ class Writer:
             time.sleep(_FULL_SECONDS)
             self._check()
         self._handed += len(text)
-        self._sender.items.put(Line(ts, text, self._label(stream), self._label(level), self._label(step)))
+        self._sender.items.put(Line(ts, text, *self._labels(stream, level, step)))
 
     def output(self, stream: str | None = "stdout", *, step: str | None = None, level: str | None = None) -> Output:
         """A file for what comes in other chunks than lines: `print(..., file=log.output())`, `redirect_stdout`.
@@ -207,6 +207,9 @@ class Writer:
 
     def _clean(self, text: str | None) -> str | None:
         return None if text is None else clean(self._mask(text))
+
+    def _clean_labels(self, *labels: str | None) -> tuple[str | None, ...]:
+        return tuple(map(self._clean, labels))
 
     def _full(self) -> bool:
         sender = self._sender

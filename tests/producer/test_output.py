@@ -52,7 +52,14 @@ def test_lines_come_when_they_end() -> None:
     """Text and bytes alike, CRLF too, an unfinished line at a close; a write tells how much it took."""
     log = Log()
     output = log.output()
-    pieces = ["a", "b\nc\r\nd", b"\xc3", bytearray(b"\xa9"), memoryview(b"\n"), ""]
+    pieces: list[str | bytes | bytearray | memoryview] = [
+        "a",
+        "b\nc\r\nd",
+        b"\xc3",
+        bytearray(b"\xa9"),
+        memoryview(b"\n"),
+        "",
+    ]
     assert list(map(output.write, pieces)) == [1, 6, 1, 1, 1, 0]
     assert (log.lines, output.pending) == (["ab", "c", "dé"], False)
     output.writelines(["x", "\ny\ud800"])
