@@ -232,16 +232,20 @@ def test_a_compressed_file_is_refused_with_what_to_do() -> None:
         decode(b"\x1f\x8b\x08\x00")
 
 
-def test_a_file_of_asciinema_s_own_recorder_plays() -> None:
-    """Made by asciinema 2.4 of a script of ours, with an idle limit of a second."""
-    actions, end = played((CASTS / "asciinema-2.4.cast").read_text())
+@pytest.mark.parametrize(
+    ("version", "delays"),
+    [("1.4", [4, 301, 101, 102, 101, 101, 1402]), ("2.4", [6, 302, 101, 102, 102, 103, 1000])],
+)
+def test_files_of_asciinema_s_own_recorder_play(version: str, delays: list[int]) -> None:
+    """Made by asciinema of a script of ours, by 2.4 with an idle limit of a second."""
+    actions, end = played((CASTS / f"asciinema-{version}.cast").read_text())
     assert lines_of(actions) == [
         "\x1b[1mDeploying shop\x1b[0m",
         "\rUploading  25 %\rUploading  50 %\rUploading  75 %\rUploading 100 %",
         "Prüfung: \x1b[32m✓ ok\x1b[0m",
         "no line end",
     ]
-    assert [action.delay_ms for action in actions] == [6, 302, 101, 102, 102, 103, 1000]
+    assert [action.delay_ms for action in actions] == delays
     assert end == End()
 
 
