@@ -166,7 +166,7 @@ class Crowd:
                 self._errors[f"a watcher got HTTP {status}"] += 1
             elif status not in (None, 0, 200, 204):
                 witness.flawed(f"its request was answered with HTTP status {status}")
-            if witness.done or (witness.flaw is not None and status != 200):
+            if witness.done or witness.flaw is not None:
                 break
             self._reconnects += 1
             await asyncio.sleep(_BACK_SECONDS * random.uniform(0.5, 1.5))

@@ -22,7 +22,7 @@ from producer.status import Status
 from producer.store import Store
 from scripts.swarming.plan import END
 from scripts.swarming.swarm import swarm as run_swarm
-from tests.faults import alive, descendants
+from tests.faults import FaultProxy, Faults, alive, descendants
 from tests.helpers import Service, start_api, wait_until
 from tests.helpers import started as started_process
 from tests.scripts.command_line import Ended, finish
@@ -125,6 +125,16 @@ def test_faults_strike_and_every_deploy_ends(environment: dict[str, str], valkey
     assert sum(counts) == deploys["asked"] == len(states(valkey, "swarm-1"))
     assert min(counts) > 0
     assert deploys["endings"]["failed: worker_lost"] > 0
+
+
+@pytest.mark.usefixtures("worker", "clean")
+def test_watchers_whose_connections_break_come_back(environment: dict[str, str], api: Service, valkey: str) -> None:
+    """Every connection is cut after some bytes: each watcher goes on where it was, and nothing is lost or doubled."""
+    with FaultProxy(api.url, Faults(cut_after=3_000)) as proxy:
+        ended = swarm(environment, api=proxy.url, redis=valkey, deploys=3)
+    assert ended.status == 0, ended.err
+    watchers = json.loads(ended.out)["watchers"]
+    assert watchers["reconnects"] >= watchers["through"] == watchers["verified"] > 0
 
 
 class Liar(BaseHTTPRequestHandler):

@@ -1,7 +1,9 @@
 """The swarm's parts: what it draws, how it judges what a watcher is told, and how it keeps its books."""
 
+import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ from producer.event import encode_line, encode_status
 from producer.keys import Keys
 from producer.proof import Proof
 from producer.status import Status
+from scripts.swarming import watching
 from scripts.swarming.books import Standing
 from scripts.swarming.histogram import Histogram
 from scripts.swarming.ledger import Deploy, Ledger
-from scripts.swarming.messages import Told
+from scripts.swarming.messages import Report, Told, Watch
 from scripts.swarming.plan import END, START, Join, Plan, Planned, UsageError, parse_mix
+from scripts.swarming.watching import Crowd
 from scripts.swarming.witness import Witness
 from scripts.wire import Event
 
@@ -269,3 +273,110 @@ def test_what_does_not_end_is_overdue_after_its_time() -> None:
     )
     kept.stands(deploy, stored(10), 140.0)
     assert (deploy.overdue(160, 140), deploy.overdue(171, 140)) == (None, "a stream")
+
+
+# ---- The watchers
+
+
+def answer(*events: Event, ends: bool = True) -> bytes:
+    """An answer with these events; one that does not end stays open."""
+    body = b"retry: 1000\n" + b"".join(
+        b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), at.encode(), data) for kind, data, at in events
+    ).replace(b"event: message\n", b"")
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%s\r\n" % (len(body), body) + (b"0\r\n\r\n" if ends else b"")
+
+
+def refusal(status: int) -> bytes:
+    """An answer without a stream."""
+    return b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status
+
+
+class Service:
+    """Gives one connection after the other one of these answers; `requests` are what it was asked."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.requests: list[bytes] = []
+        self._answers = list(answers)
+        self._serving: list[asyncio.Task[None] | None] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer, and leave the connection to the client."""
+        self._serving.append(asyncio.current_task())
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        said = self._answers.pop(0)
+        if said:
+            writer.write(said)
+            with suppress(ConnectionError):
+                await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def over(self) -> None:
+        """Wait until every connection is."""
+        await asyncio.gather(*filter(None, self._serving))
+
+
+async def watched(service: Service, *, judged: bool | None = None) -> Report:
+    """The report of a watcher of that service, when it is through or, `judged` or not, was sent away."""
+    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
+    async with server:
+        crowd = Crowd(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/base")
+        crowd.take(Watch(1, "swarm-1", "d1", 7, START))
+        listening = asyncio.ensure_future(crowd.keep_an_ear())
+        async with asyncio.timeout(10):
+            while not (report := crowd.report()).finished:
+                await asyncio.sleep(0.01)
+                if judged is not None and report.open and report.delivered:
+                    await crowd.leave(judged=judged)
+        listening.cancel()
+        await service.over()
+    return report
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watchers that wait for nothing long."""
+    monkeypatch.setattr(watching, "_BACK_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "_SILENCE_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_watcher_comes_back_until_it_has_the_end() -> None:
+    """After an end that is none, a refusal and no answer at all, it goes on where it was; errors are counted."""
+    service = Service(answer(*EVENTS[:4]), refusal(503), b"", answer(*EVENTS[4:]))
+    report = await watched(service)
+    (told,) = report.finished
+    assert (told.flaw, told.verified, told.lines, told.told_lines) == (None, True, 3, 3)
+    assert (report.reconnects, report.delivered, report.open) == (3, 3, 0)
+    assert report.errors == {"a watcher got HTTP 503": 1, "a watcher got no answer": 1}
+    asked = [request.splitlines() for request in service.requests]
+    assert {lines[0] for lines in asked} == {b"GET /base/v1/apps/swarm-1/deploys/d1/logs/stream HTTP/1.1"}
+    assert [b"Last-Event-ID: 4" in lines for lines in asked] == [False, True, True, True]
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("answers", "flaw"),
+    [
+        ([refusal(404)], "its request was answered with HTTP status 404"),
+        ([refusal(204)], "it was told that there is nothing more (204), but the end had not come"),
+        ([answer(*EVENTS[:4], ends=False)], "no sign of life for 0.5 s"),
+        ([answer(*EVENTS).replace(b"\r\n0\r\n", b"\r\nzero\r\n")], "the answer is not well-formed HTTP"),
+    ],
+    ids=["unknown", "nothing more", "silent", "not HTTP"],
+)
+async def test_what_a_service_must_not_answer_is_a_flaw(answers: list[bytes], flaw: str) -> None:
+    """The watcher is through, and says what it was."""
+    (told,) = (await watched(Service(*answers))).finished
+    assert flaw in (told.flaw or "nothing")
+    assert not told.left
+
+
+@pytest.mark.parametrize("judged", [True, False])
+async def test_a_stream_that_does_not_end_is_a_flaw_where_it_has_had_its_time(judged: bool) -> None:
+    """Sent away after all deploys have ended, a watcher complains; on Ctrl-C it only leaves."""
+    (told,) = (await watched(Service(answer(*EVENTS[:6], ends=False)), judged=judged)).finished
+    complaint = "its stream has not ended though its deploy has; the last that came was event 6"
+    assert (told.flaw, told.left, told.lines) == (complaint if judged else None, not judged, 3)
