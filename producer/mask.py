@@ -59,7 +59,7 @@ class Mask:
 
 
 def _is_secret(line: str) -> bool:
-    """Of a line of a secret: whether it is one by itself, and not too short, or a marker such as a key's BEGIN."""
+    """Whether a line of a secret is one by itself: it is not too short, and no marker such as the BEGIN of a key."""
     return len(line) >= _SHORTEST_PIECE and not line.startswith("-----")
 
 
