@@ -46,6 +46,7 @@ def record(
     path = file or Path(f"{Path(command[0]).name}-{time.strftime('%Y%m%d-%H%M%S')}.cast")
     new = not path.exists()
     with _file(path, overwrite=overwrite) as out:
+        recorder = _Recorder(out, hide)
         try:
             child = Command(command, tty=tty)
         except OSError as error:
@@ -53,7 +54,6 @@ def record(
                 path.unlink()
             print(f"deploytail: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
             return EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_CANNOT_RUN
-        recorder = _Recorder(out, hide)
         try:
             with _signals_to(child):
                 recorder.start(shlex.join(map(hide, command)), None if title is None else hide(title))
