@@ -102,6 +102,8 @@ async def _run(plan: Plan, found: Target, needed: Need, *, direct: bool, as_json
     sys.stdout.flush()
     if interrupted:
         return EXIT_INTERRUPTED
+    if not ledger.asked:
+        raise SwarmError(f"no deploy was taken: {', '.join(ledger.refused)}")
     return EXIT_BROKEN if ledger.broken else EXIT_KEPT
 
 

@@ -81,14 +81,13 @@ class Witness:
 
     def _take_lines(self, events: list[Event], now: float, live_from: float, delays: Histogram) -> None:
         lines = _LINES.decode_lines(b"\n".join([event.data for event in events]))
-        verifier, first = self.verifier, self.verifier.last + 1
-        expected = range(first, first + len(events))
-        if [line.seq for line in lines] == list(expected) and [event.id for event in events] == list(
-            map(str, expected)
-        ):
+        verifier, last = self.verifier, self.verifier.last
+        seqs = list(range(last + 1, last + 1 + len(events)))
+        in_order = [line.seq for line in lines] == seqs
+        if in_order and [event.id for event in events] == list(map(str, seqs)):
             # The verifier's own steps, taken all at once.
             text = "\n".join([line.line for line in lines]) + "\n"
-            verifier.last = expected[-1]
+            verifier.last = seqs[-1]
             verifier.proof = Proof(verifier.proof.lines + len(lines), zlib.crc32(text.encode(), verifier.proof.crc32))
         else:
             for line, event in zip(lines, events, strict=True):

@@ -178,9 +178,8 @@ class Liar(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def lying(api: Service) -> Iterator[str]:
+def serving(handler: type[Liar]) -> Iterator[str]:
     """The address of a service that is not to be trusted."""
-    handler = type("LiarTo", (Liar,), {"upstream": api.url})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
@@ -195,7 +194,7 @@ def lying(api: Service) -> Iterator[str]:
 @pytest.mark.usefixtures("worker", "clean")
 def test_a_service_that_loses_a_line_is_found_out(environment: dict[str, str], api: Service, valkey: str) -> None:
     """Status 1, and deploy, watcher and what it saw are named."""
-    with lying(api) as url:
+    with serving(type("LiarTo", (Liar,), {"upstream": api.url})) as url:
         ended = swarm(environment, api=url, redis=valkey, deploys=2, watchers=1.0, as_json=False)
     assert ended.status == 1, ended.err
     told = ended.out.partition("THE PROMISE IS BROKEN, 2 times:\n")[2]
@@ -262,6 +261,23 @@ def test_wrong_usage_is_told_at_once(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith(f"deploytail: {complaint}")
+
+
+def test_a_swarm_of_which_no_deploy_is_taken_says_why(environment: dict[str, str], valkey: str) -> None:
+    """Status 69: nothing can be said of the promise."""
+
+    class Refusing(Liar):
+        def do_GET(self) -> None:
+            self._pass_on(httpx2.Response(200, content=b"{}"))
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._pass_on(httpx2.Response(503, content=b"{}"))
+
+    with serving(Refusing) as url:
+        ended = swarm(environment, api=url, redis=valkey, deploys=2)
+    assert ended.status == 69
+    assert ended.err.endswith("no deploy was taken: asking for a deploy was answered with HTTP 503\n")
 
 
 def test_no_service_at_the_address_is_told(environment: dict[str, str], api: Service) -> None:

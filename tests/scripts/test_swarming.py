@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from scripts.swarming.histogram import Histogram
 from scripts.swarming.ledger import Deploy, Ledger
 from scripts.swarming.messages import Report, Told, Watch
 from scripts.swarming.plan import END, START, Join, Plan, Planned, UsageError, parse_mix
+from scripts.swarming.scenes import course, need, size
 from scripts.swarming.watching import Crowd
 from scripts.swarming.witness import Witness
 from scripts.wire import Event
@@ -105,6 +107,7 @@ def test_a_gap_is_honest_and_leaves_nothing_to_verify() -> None:
         (lambda e: [*e[:2], e[3], e[2], *e[4:]], "events 3 to 3 are missing without a word"),
         (lambda e: [*e[:3], event(encode_line(4, 4.0, "2")), *e[4:]], "but the deploy wrote 3 with"),
         (lambda e: [*e[:3], e[3]._replace(id="9"), *e[4:]], "event 4 has id 9"),
+        (lambda e: [*e[:3], e[3]._replace(data=e[4].data), *e[4:]], "events 4 to 4 are missing without a word"),
         (lambda e: [*e[:5], e[6]], "the stream ended without a terminal status"),
         (lambda e: [*e, e[4]], "something came after the end"),
         (lambda e: [*e[:3], e[3]._replace(data=b"{"), *e[4:]], "an event cannot be read"),
@@ -112,7 +115,7 @@ def test_a_gap_is_honest_and_leaves_nothing_to_verify() -> None:
         (lambda e: [gap(2, 3), *e[3:]], "events 1 to 1 are missing without a word"),
     ],
     ids=[
-        *("lost", "doubled", "swapped", "other text", "other id"),
+        *("lost", "doubled", "swapped", "other text", "other id", "other number"),
         *("no end", "after the end", "unreadable", "unknown", "before a gap"),
     ],
 )
@@ -162,9 +165,9 @@ def test_a_seed_repeats_what_is_drawn() -> None:
     """The same seed draws the same deploys, another seed others; more watchers change nothing of what is played."""
     plan = list(PLAN.deploys_to_come())
     assert plan == list(PLAN.deploys_to_come())
-    other = list(Plan(**PLAN.__dict__ | {"seed": 2}).deploys_to_come())
+    other = list(replace(PLAN, seed=2).deploys_to_come())
     assert [deploy.at for deploy in plan] != [deploy.at for deploy in other]
-    crowded = list(Plan(**PLAN.__dict__ | {"watchers": 9.0}).deploys_to_come())
+    crowded = list(replace(PLAN, watchers=9.0).deploys_to_come())
     assert [deploy._replace(joins=()) for deploy in plan] == [deploy._replace(joins=()) for deploy in crowded]
 
 
@@ -180,6 +183,26 @@ def test_what_is_drawn_is_as_asked_for() -> None:
     assert len(joins) / count == pytest.approx(2.5, rel=0.1)
     assert joins.count(START) / len(joins) == pytest.approx(0.6, abs=0.05)
     assert joins.count(END) / len(joins) == pytest.approx(0.15, abs=0.05)
+
+
+def test_the_speed_of_a_deploy_is_what_the_plan_asks_for() -> None:
+    """At `speed` it takes its own time, at `lines_rate` as long as its lines do; with a fault no longer than all do."""
+    planned = Planned(1, 0.0, 1, "static", 5, None, ())
+    lines, seconds = size("static", 5, None)
+    assert course(PLAN, planned) == (1.0, seconds, lines)
+    assert course(replace(PLAN, speed=0.0), planned) == (0.0, 0.0, lines)
+    assert course(replace(PLAN, lines_rate=50.0), planned).seconds == pytest.approx(lines / 50)
+    hanging = planned._replace(fault="hang")
+    assert size("static", 5, "hang").seconds > 60
+    assert course(replace(PLAN, seconds=20.0), hanging).seconds == pytest.approx(20.0)
+
+
+def test_what_a_plan_needs_is_reckoned() -> None:
+    """Deploys at a time and lines a second are as many as its rate, its scenarios and its watchers make."""
+    plan = replace(PLAN, mix=parse_mix("static"), faults=0.0, lines_rate=20.0)
+    needed = need(plan)
+    assert needed.lines_in == pytest.approx(needed.busy * 20)
+    assert needed.lines_out == pytest.approx(needed.lines_in * 2.5, rel=0.15)
 
 
 @pytest.mark.parametrize(
