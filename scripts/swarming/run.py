@@ -208,7 +208,7 @@ class Swarm:
 async def _every(seconds: float, act: Callable[[], object]) -> None:
     """Act again and again."""
     while True:
+        await asyncio.sleep(seconds)
         done = act()
         if asyncio.iscoroutine(done):
             await done
-        await asyncio.sleep(seconds)

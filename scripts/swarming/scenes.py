@@ -13,7 +13,7 @@ from worker.assemble import Assembled, assemble
 from worker.catalogue import builtin, faults
 from worker.generate import play
 
-_SAMPLE = 100
+_SAMPLE = 50
 
 
 class Size(NamedTuple):

@@ -47,7 +47,10 @@ def swarm(
     api: str | None,
     redis: str | None,
 ) -> int:
-    """Run it; return the exit status: 0 where the promise was kept, 1 where it was broken."""
+    """Run it; return the exit status: 0 where the promise was kept, 1 where it was broken.
+
+    Raises BrokenPipeError where nobody reads what it prints.
+    """
     try:
         plan = Plan(
             rate=rate,
@@ -71,6 +74,8 @@ def swarm(
     except (UsageError, InvalidAddress) as error:
         say(f"deploytail: {error}")
         return EXIT_USAGE
+    except BrokenPipeError:
+        raise
     except (ServiceAway, StackError, EmbeddedError, StoreAway, SwarmError, OSError) as error:
         say(f"deploytail: {error}")
         return EXIT_AWAY
