@@ -40,6 +40,11 @@ class LineSplitter:
         """Whether an unfinished line is held."""
         return bool(self._held)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a line has begun and is not over: one that is held, or whose start was given by a flush."""
+        return bool(self._held) or self._continued
+
     def feed(self, data: bytes) -> list[Line]:
         """Take the next bytes; return the lines that they finish."""
         *ends, rest = data.split(b"\n")
@@ -56,7 +61,7 @@ class LineSplitter:
         """The unfinished line so far, or None. What comes up to its line end is then a line of its own.
 
         Unless `final`, what may be half of something stays: a CR at the end, an incomplete character, the start of a
-        secret.
+        secret, and the whole drawing of a line that is in, where the line draws over itself with CRs.
         """
         whole = len(self._held)
         if not final and not self._dropped:
@@ -66,6 +71,9 @@ class LineSplitter:
             text = self._held[:whole].decode("utf-8", "replace")
             if back := self._hold_back(text):
                 whole -= len(text[-back:].encode())
+                # A line that draws over itself is cut before its last drawing, not inside.
+                drawn = self._held.rfind(b"\r", 0, whole)
+                whole = whole if drawn < 0 else drawn
         if whole <= 0:
             return None
         line = self._line(whole)

@@ -10,7 +10,7 @@ from producer.event import clean
 from producer.mask import Mask
 from producer.status import Status, last_line
 from scripts.watch import EXIT, Screen
-from worker.actions import Cancel, Crash, End, Line, Play, Returning, raw
+from worker.actions import Cancel, Crash, End, Line, Play, Returning
 from worker.assemble import assemble
 
 Form: TypeAlias = Literal["text", "timed", "json"]
@@ -38,7 +38,7 @@ def tell(play: Play, secrets: Sequence[str] = ()) -> Generator[Line, None, Ended
         since += action.delay_ms
         match action:
             case Line():
-                text = clean(mask(raw(action.text).decode("utf-8", "replace")), action.omitted)
+                text = clean(mask(action.text), action.omitted)
                 yield action._replace(delay_ms=since, text=text, omitted=0)
                 since = 0
             case Cancel() | Crash():

@@ -15,13 +15,17 @@ Assembled: TypeAlias = Generator[Line | Cancel | Crash, None, End]
 
 
 def assemble(play: Play, hold: Hold = lambda _: 0) -> Assembled:
-    """The same with lines only. `hold` tells how much of an unfinished line may be the start of a secret."""
+    """The same with lines only, of valid Unicode.
+
+    `hold` tells how much of an unfinished line may be the start of a secret.
+    """
     streams: dict[str, _Stream] = {}
     now = told = 0
     actions = Returning(play)
     for action in actions:
         now += action.delay_ms
-        for line in sorted(line for stream in streams.values() for line in stream.wait(now)):
+        waited = [line for stream in streams.values() for line in stream.wait(now)]
+        for line in sorted(waited, key=lambda line: line.delay_ms):
             yield line._replace(delay_ms=line.delay_ms - told)
             told = line.delay_ms
         for made in _take(action, streams, now, hold):
@@ -41,8 +45,8 @@ def _take(
             return streams.setdefault(action.stream, _Stream(hold)).feed(action, action.data, now)
         case Line():
             stream = streams.get(action.stream)
-            if stream is None or not stream.pending:
-                return [action]
+            if stream is None or not stream.begun:
+                return [action._replace(text=raw(action.text).decode("utf-8", "replace"))]
             return stream.feed(action, raw(action.text) + b"\n", now)
         case Cancel():
             return [action]
@@ -59,9 +63,9 @@ class _Stream:
         self._due = 0
 
     @property
-    def pending(self) -> bool:
-        """Whether a line has begun and is not over."""
-        return self._splitter.pending
+    def begun(self) -> bool:
+        """Whether a line has begun and is not over; it may have been shown as far as it went."""
+        return self._splitter.begun
 
     def feed(self, action: Line | Part, data: bytes, now: int) -> list[Line]:
         """Take what comes `now`."""

@@ -14,10 +14,16 @@ class Clock:
         self._day = 1 + int(rng.random() * 28)
         self._begun_s = int(rng.random() * _DAY_S)
         self._step = 0
+        self._stop_at, self._stop = 0, 0
 
     def begin_step(self) -> None:
         """A step begins now."""
         self._step = self.now
+        self._stop = 0
+
+    def turn_back(self, now: int, *, stop_at: int, stop: int) -> None:
+        """Show `now` again; from `stop_at` on, show that `stop` milliseconds went by there."""
+        self.now, self._stop_at, self._stop = now, stop_at, stop
 
     def fork(self) -> "Clock":
         """A clock that shows the same, and goes on by itself."""
@@ -27,8 +33,9 @@ class Clock:
 
     def text(self, name: str) -> str | None:
         """What the built-in value `name` shows now; None where it is not one of the clock's."""
-        since = self.now - self._step
-        seconds = self._begun_s + self.now // 1000
+        now = self.now + (self._stop if self.now > self._stop_at else 0)
+        since = now - self._step
+        seconds = self._begun_s + now // 1000
         shown: dict[str, Callable[[], str]] = {
             "clock": lambda: f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}",
             "date": lambda: f"2026-03-{self._day + seconds // _DAY_S:02}",
@@ -36,8 +43,8 @@ class Clock:
             "elapsed_s": lambda: str(since // 1000),
             "elapsed_ms": lambda: str(since),
             "elapsed_go": lambda: _go(since // 1000),
-            "total_s": lambda: str(self.now // 1000),
-            "total_go": lambda: _go(self.now // 1000),
+            "total_s": lambda: str(now // 1000),
+            "total_go": lambda: _go(now // 1000),
         }
         return shown[name]() if name in shown else None
 

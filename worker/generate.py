@@ -4,16 +4,17 @@ Of `random.Random` only `random()` gives the same numbers on every version and p
 it, in the order in which it is played, and delays are whole milliseconds.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from random import Random
 
 from producer.simulate import FaultKind
 from worker.actions import Action, Cancel, Crash, End, Line, Part, Play, raw
 from worker.clock import Clock
 from worker.faults import ENDS, Target, Then, check_step, choose
-from worker.pieces import Pieces, Place, Printer
+from worker.pieces import Piece, Pieces, Place, Printer
 from worker.scenario import Fault, Faults, Scenario, Step
 from worker.template import Scope, Template
+from worker.timing import Pacer
 
 _HALF_A_LINE_MS = 1_200  # longer than an unfinished line is held, so that the half is seen
 
@@ -43,6 +44,7 @@ class _Deploy:
         self._scenario = scenario
         self._faults = faults
         self._target = target
+        self._rng = rng
         self._printer = Printer(rng, app)
         self._clock = Clock(rng)
         self._told = 0  # the time of the last action
@@ -53,51 +55,64 @@ class _Deploy:
         for step in scenario.steps:
             printer.step = step.step
             self._clock.begin_step()
+            inner = printer.valued(scope, step.values)
             if self._target is None or step.step != self._target.step:
-                yield from self._actions(self._output(step, scope))
-            elif (end := (yield from self._fail(step, self._target, scope))) is not None:
+                yield from self._actions(self._output(step, inner))
+            elif (end := (yield from self._fail(step, self._target.kind, inner))) is not None:
                 return end
         ends = scenario.ends
         return _end(ends.reason, ends.detail, scope) if ends else End()
 
     def _output(self, step: Step, scope: Scope) -> Pieces:
-        place = Place(self._printer.valued(scope, step.values), step.pace or self._scenario.pace, self._clock)
-        return self._printer.output(step.output, place)
+        pacer = Pacer(step.pace or self._scenario.pace, self._rng)
+        return self._printer.output(step.output, Place(scope, pacer, self._clock))
 
-    def _fail(self, step: Step, target: Target, scope: Scope) -> Generator[Action, None, End | None]:
+    def _fail(self, step: Step, kind: FaultKind, scope: Scope) -> Generator[Action, None, End | None]:
         """Play the step until the fault strikes, and what comes of it; None where the deploy goes on."""
+        general, fault = self._faults.faults[kind], step.faults.get(kind, Fault())
+        begun, drawn = self._clock.now, self._rng.getstate()
         pieces = list(self._output(step, scope))
-        strikes = min(len(pieces), scope.between(1, max(1, len(pieces) - 1)))
-        # Never in the middle of a line: what the fault says are lines of their own.
-        while strikes < len(pieces) and not pieces[strikes - 1].whole:
-            strikes += 1
-        before, after = pieces[:strikes], pieces[strikes:]
-        yield from self._actions(iter(before))
+        over, strikes = self._clock.now, self._strikes(pieces, fault)
+        yield from self._actions(iter(pieces[:strikes]))
         struck = self._clock.now = self._told
-        words, own = self._faults.faults[target.kind], step.faults.get(target.kind, Fault())
-        inner = self._printer.valued(self._printer.valued(scope, step.values), words.values | own.values)
-        pace = own.pace or words.pace or step.pace or self._scenario.pace
-        place = Place(inner, pace, self._clock)
-        yield from self._actions(self._printer.output(own.output or words.output, place))
-        match ENDS[target.kind]:
+        words = fault if fault.output else general
+        inner = self._printer.valued(scope, words.values)
+        pacer = Pacer(fault.pace or general.pace or step.pace or self._scenario.pace, self._rng)
+        yield from self._actions(self._printer.output(words.output, Place(inner, pacer, self._clock)))
+        match ENDS[kind]:
             case Then.GOES_ON:
+                # Once more from the start, so that the rest tells of the time that went by.
                 late = self._clock.now - struck
-                yield from self._actions(piece._replace(at=piece.at + late) for piece in after)
-                self._clock.now = self._told
+                self._rng.setstate(drawn)
+                self._clock.turn_back(begun, stop_at=struck, stop=late)
+                rest = list(self._output(step, scope))[strikes:]
+                self._clock.turn_back(over + late, stop_at=0, stop=0)
+                yield from self._actions(piece._replace(at=piece.at + late) for piece in rest)
                 return None
             case Then.AGAIN:
+                self._clock.begin_step()
                 yield from self._actions(self._output(step, scope))
                 return None
             case Then.CRASH:
-                half = (piece._replace(text=piece.text[: (len(piece.text) + 1) // 2], whole=False) for piece in after)
-                yield from self._actions(piece for piece, _ in zip(half, range(1), strict=False))
+                half = (_half(piece) for piece in pieces[strikes : strikes + 1])
+                yield from self._actions(half)
                 yield Crash(_HALF_A_LINE_MS)
                 return End("worker_lost")
             case Then.CANCEL:
                 yield Cancel(0)
                 return End("cancelled")
             case Then.FAILS:
-                return _end(own.reason or words.reason or Template(target.kind), own.detail or words.detail, inner)
+                return _end(fault.reason or general.reason or Template(kind), fault.detail or general.detail, inner)
+
+    def _strikes(self, pieces: Sequence[Piece], fault: Fault) -> int:
+        """After how many pieces: never in the middle of a line, since what the fault says are lines of their own."""
+        if fault.strikes == "end":
+            return len(pieces)
+        first = 1 if fault.strikes == "anywhere" else 0
+        at = min(len(pieces), first + int(self._rng.random() * max(1, len(pieces) - 1)) * first)
+        while 0 < at < len(pieces) and not pieces[at - 1].whole:
+            at += 1
+        return at
 
     def _actions(self, pieces: Pieces) -> Generator[Action, None, None]:
         """Pieces at their times as actions, each with the time since the one before."""
@@ -108,6 +123,10 @@ class _Deploy:
                 yield Line(delay, piece.text, step, piece.stream, piece.level)
             else:
                 yield Part(delay, raw(piece.text), step, piece.stream, piece.level)
+
+
+def _half(piece: Piece) -> Piece:
+    return piece._replace(text=piece.text[: (len(piece.text) + 1) // 2], whole=False)
 
 
 def _end(reason: Template, detail: Template | None, scope: Scope) -> End:

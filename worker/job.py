@@ -19,7 +19,7 @@ from producer.simulate import FaultKind, ScenarioName
 from producer.status import Status
 from producer.writer import Writer
 from worker import generate
-from worker.actions import Cancel, Crash, End, Line, Play, Returning, raw
+from worker.actions import Cancel, Crash, End, Line, Play, Returning
 from worker.assemble import Assembled, assemble
 from worker.catalogue import builtin, faults
 from worker.faults import FaultError
@@ -139,7 +139,7 @@ def _write(actions: Assembled, writer: Writer, speed: float) -> End:
 
 
 def _say(writer: Writer, line: Line) -> None:
-    writer.write(raw(line.text), stream=line.stream, level=line.level, step=line.step, omitted=line.omitted)
+    writer.write(line.text, stream=line.stream, level=line.level, step=line.step, omitted=line.omitted)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a step prints, and when: the items of a scenario's `output`, played with seeded numbers."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import merge
@@ -17,6 +18,7 @@ _STYLES = {
     "gray": "\x1b[90m", "off": "\x1b[0m", "esc": "\x1b", "tab": "\t", "cr": "\r", "lf": "\n",
 }  # fmt: skip
 _MOST = 1_000_000
+_MOST_TOTAL = 10**15
 
 
 class Piece(NamedTuple):
@@ -36,12 +38,8 @@ class Place(NamedTuple):
     """Where an item is played: the values there, the pace, and the time."""
 
     scope: Scope
-    pace: Span | Bursts
+    pacer: Pacer
     clock: Clock
-
-    def within(self, scope: Scope, pace: Span | Bursts | None) -> "Place":
-        """A place inside, with values and perhaps a pace of its own."""
-        return Place(scope, pace or self.pace, self.clock)
 
 
 class Printer:
@@ -52,7 +50,7 @@ class Printer:
         self._rng = rng
         self._app = app
         self._pieces = 0
-        self._plays: dict[type, Callable[[Any, Place, Pacer], Pieces]] = {
+        self._plays: dict[type, Callable[[Any, Place], Pieces]] = {
             Print: self._print,
             Write: self._write,
             Pause: self._pause,
@@ -67,6 +65,10 @@ class Printer:
         """The values that every deploy has."""
         return Scope(self._rng, {}, partial(self._builtin, clock))
 
+    def pacer(self, pace: Span | Bursts | None) -> Pacer | None:
+        """What gives the times of this pace; None for none."""
+        return Pacer(pace, self._rng) if pace else None
+
     def valued(self, scope: Scope, values: dict[str, Value]) -> Scope:
         """The scope with these values, drawn one after the other: each may use those before it."""
         for name, value in values.items():
@@ -75,27 +77,27 @@ class Printer:
 
     def output(self, items: list[AnyItem], place: Place) -> Pieces:
         """What the items print, from the time of the place's clock on, which goes on as they take time."""
-        pacer = Pacer(place.pace, self._rng)
         for item in items:
             if item.chance is None or self._rng.random() < item.chance:
-                yield from self._plays[type(item)](item, place, pacer)
+                yield from self._plays[type(item)](item, place)
 
-    def _print(self, item: Print, place: Place, pacer: Pacer) -> Pieces:
-        own = Pacer(item.pace, self._rng) if item.pace else pacer
+    def _print(self, item: Print, place: Place) -> Pieces:
+        pacer = self.pacer(item.pace) or place.pacer
         for template in item.text:
-            place.clock.now += own.next()
+            place.clock.now += pacer.next()
             yield self._piece(item, template.render(place.scope), place)
 
-    def _write(self, item: Write, place: Place, pacer: Pacer) -> Pieces:
-        place.clock.now += (Pacer(item.pace, self._rng) if item.pace else pacer).next()
+    def _write(self, item: Write, place: Place) -> Pieces:
+        place.clock.now += (self.pacer(item.pace) or place.pacer).next()
         yield self._piece(item, item.write.render(place.scope), place, whole=False)
 
-    def _pause(self, item: Pause, place: Place, _: Pacer) -> Pieces:
+    def _pause(self, item: Pause, place: Place) -> Pieces:
         place.clock.now += item.pause.draw(self._rng)
         yield from ()
 
-    def _progress(self, item: Progress, place: Place, _: Pacer) -> Pieces:
-        total, updates = self._count(item.total.render(place.scope)), item.updates.draw(self._rng)
+    def _progress(self, item: Progress, place: Place) -> Pieces:
+        total = self._count(item.total.render(place.scope), _MOST_TOTAL)
+        updates = item.updates.draw(self._rng)
         start, length = place.clock.now, item.over.draw(self._rng)
         # Uneven, as real progress is: shares of the whole that are drawn, and put in order.
         shares = sorted(self._rng.random() for _ in range(updates - 1))
@@ -105,26 +107,28 @@ class Printer:
             text = item.progress.render(place.scope.inner(**shown))
             yield self._piece(item, text if at == 1 else f"\r{text}", place, whole=at == updates)
 
-    def _repeat(self, item: Repeat, place: Place, _: Pacer) -> Pieces:
-        count = self._count(item.repeat.render(place.scope))
+    def _repeat(self, item: Repeat, place: Place) -> Pieces:
+        count = self._count(item.repeat.render(place.scope), _MOST)
+        pacer = self.pacer(item.pace) or place.pacer
         for at in range(1, count + 1):
             inner = self.valued(place.scope.inner(**{item.name: str(at), "count": str(count)}), item.values)
-            yield from self.output(item.output, place.within(inner, item.pace))
+            yield from self.output(item.output, Place(inner, pacer, place.clock))
 
-    def _each(self, item: Each, place: Place, _: Pacer) -> Pieces:
+    def _each(self, item: Each, place: Place) -> Pieces:
         kept = [one for one in place.scope.items(item.each) if item.keep == 1 or self._rng.random() < item.keep]
+        pacer = self.pacer(item.pace) or place.pacer
         for at, one in enumerate(kept, 1):
             names = {item.name: one.render(place.scope), "i": str(at), "count": str(len(kept))}
             inner = self.valued(place.scope.inner(**names), item.values)
-            yield from self.output(item.output, place.within(inner, item.pace))
+            yield from self.output(item.output, Place(inner, pacer, place.clock))
 
-    def _parallel(self, item: Parallel, place: Place, _: Pacer) -> Pieces:
+    def _parallel(self, item: Parallel, place: Place) -> Pieces:
         branches: list[list[Piece]] = []
         ends: list[int] = []
         for branch in item.parallel:
             clock = place.clock.fork()
             own = Scope(self._rng, place.scope.names, partial(self._builtin, clock))
-            inner = Place(self.valued(own, branch.values), branch.pace or place.pace, clock)
+            inner = Place(self.valued(own, branch.values), Pacer(branch.pace or place.pacer.pace, self._rng), clock)
             lines = _joined(self.output(branch.output, inner))
             branches.append([line._replace(text=branch.prefix.render(inner.scope) + line.text) for line in lines])
             ends.append(clock.now)
@@ -133,7 +137,7 @@ class Printer:
             yield piece
         place.clock.now = max(ends)
 
-    def _one_of(self, item: OneOf, place: Place, _: Pacer) -> Pieces:
+    def _one_of(self, item: OneOf, place: Place) -> Pieces:
         drawn = int(self._rng.random() * sum(option.weight for option in item.one_of))
         for option in item.one_of:
             drawn -= option.weight
@@ -145,12 +149,11 @@ class Printer:
         self._pieces += 1
         if self._pieces > _MOST:
             raise TemplateError(f"step {self.step!r}: more than {_MOST:,} lines in all")
-        level = item.level if isinstance(item, Print) else None
-        return Piece(place.clock.now, text, whole, item.stream, level)
+        return Piece(place.clock.now, text, whole, item.stream, item.level)
 
-    def _count(self, text: str) -> int:
-        if not text.isdecimal() or int(text) > _MOST:
-            raise TemplateError(f"step {self.step!r}: {text!r} is not a number up to {_MOST:,}")
+    def _count(self, text: str, most: int) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or int(text) > most:
+            raise TemplateError(f"step {self.step!r}: {text!r} is not a number up to {most:,}")
         return int(text)
 
     def _builtin(self, clock: Clock, name: str) -> str | None:

@@ -91,14 +91,13 @@ class _Plain:
 
 def _problems(error: ValidationError, file: str, lines: Mapping[Path, int]) -> Iterable[str]:
     for problem in error.errors(include_url=False):
-        path = _path(problem["loc"], lines)
+        context = problem.get("ctx", {})
+        unknown = (context["field"],) if problem["type"] == "unknown" else ()
+        path = _path((*problem["loc"], *unknown), lines)
         if problem["type"] == "missing":
             missing = problem["loc"][-1]
             yield f"{file}:{lines[path]}: {_field((*path, missing))}: is missing"
             continue
-        context = problem.get("ctx", {})
-        if problem["type"] == "unknown":
-            path = (*path, context["field"])
         said = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "string_pattern_mismatch":
             said = f"{problem['input']!r} is not a name: it has to match {context['pattern']}"

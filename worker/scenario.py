@@ -141,6 +141,7 @@ class Write(Item):
     what = "write"
     write: Text
     stream: Stream = "stdout"
+    level: Level | None = None
     pace: Pace | None = None
 
 
@@ -160,6 +161,7 @@ class Progress(Item):
     updates: Count = Count("20")
     over: Span
     stream: Stream = "stdout"
+    level: Level | None = None
 
 
 class Repeat(Item):
@@ -242,6 +244,7 @@ class Fault(Model):
 
     what = "a fault"
     chance: Chance | None = None
+    strikes: Literal["start", "anywhere", "end"] = "anywhere"
     values: dict[Word, Value] = {}
     pace: Pace | None = None
     output: Output = []

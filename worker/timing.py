@@ -33,7 +33,7 @@ class Span:
             thousandths = int(end[1]) * 1000 + int((end[2] or "").ljust(3, "0"))
             values.insert(0, thousandths * _UNITS[unit] // 1000)
         if values != sorted(values):
-            raise ValueError(f"{source!r}: the shorter time comes first")
+            raise ValueError(f"{source!r}: the shorter time comes first; without a unit a time has that of the next")
         if values[-1] > _LONGEST_MS:
             raise ValueError(f"{source!r}: no more than 24h")
         self._values = values
@@ -90,16 +90,16 @@ class Pacer:
     """Gives the time before each next line."""
 
     def __init__(self, pace: Span | Bursts, rng: Random) -> None:
-        self._pace = pace
+        self.pace = pace
         self._rng = rng
         self._left = 0
 
     def next(self) -> int:
         """Milliseconds before the next line."""
-        if isinstance(self._pace, Span):
-            return self._pace.draw(self._rng)
+        if isinstance(self.pace, Span):
+            return self.pace.draw(self._rng)
         if self._left == 0:
-            self._left = self._pace.burst.draw(self._rng) - 1
-            return self._pace.gap.draw(self._rng)
+            self._left = self.pace.burst.draw(self._rng) - 1
+            return self.pace.gap.draw(self._rng)
         self._left -= 1
-        return self._pace.within.draw(self._rng)
+        return self.pace.within.draw(self._rng)

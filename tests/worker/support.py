@@ -24,7 +24,9 @@ class OnlyRandom:
     """Of `random.Random` only the method that gives the same numbers on every version and platform."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.random: Callable[[], float] = Random(seed).random
+        source = Random(seed)
+        self.random: Callable[[], float] = source.random
+        self.getstate, self.setstate = source.getstate, source.setstate
 
 
 class Fixed:

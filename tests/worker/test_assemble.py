@@ -42,6 +42,13 @@ def part(delay: int, text: str, step: str = "s", stream: str = "stdout") -> Part
          [Line(10, "err", "s", "stderr"), Line(5, "output", "s")]),
         ([part(5, "one"), part(1500, "two\n")], [Line(1005, "one", "s"), Line(500, "two", "s")]),
         ([part(5, "one"), part(3500, "\n")], [Line(1005, "one", "s")]),
+        ([part(0, "one"), Line(2000, "two", "s"), part(0, "\n")],
+         [Line(1000, "one", "s"), Line(1000, "two", "s"), Line(0, "", "s")]),
+        ([part(0, "one"), Line(2000, "", "s"), Line(0, "two", "s")],
+         [Line(1000, "one", "s"), Line(1000, "two", "s")]),
+        ([Line(0, "a\udce2\udc82b \udcff \ud800", "s")], [Line(0, "a\ufffdb \ufffd \ufffd", "s")]),
+        ([part(0, "one", "s", "stderr"), Part(0, b"one", None), Line(2000, "two", "s", "t")],
+         [Line(1000, "one", "s", "stderr"), Line(0, "one", None), Line(1000, "two", "s", "t")]),
         ([part(5, "one"), Cancel(2500)], [Line(1005, "one", "s"), Cancel(1500), Line(0, "", "s")][:2]),
         ([part(5, "half"), Crash(1200)], [Line(1005, "half", "s"), Crash(200)]),
         ([part(0, "\udcff\udcc3"), part(0, "\udca4\n")], [Line(0, "\ufffd\u00e4", "s")]),
@@ -59,6 +66,12 @@ def test_every_cut_of_an_output_gives_the_same_lines() -> None:
     whole = [Line(0, "Ärger", "s"), Line(0, "", "s"), Line(0, "100%\r50% ✓", "s")]
     for cut in range(len(data) + 1):
         assert lines(Part(0, data[:cut], "s"), Part(0, data[cut:], "s")) == whole
+
+
+def test_progress_is_not_shown_in_half_for_what_may_be_a_secret() -> None:
+    """A redrawn line ends in what may be the start of one: its last drawing waits, the ones before are shown."""
+    found = lines(part(0, " 5 MiB/s\r 9 MiB/s"), part(1_500, "\r12 MiB/s\n"), mask=Mask())
+    assert found == [Line(1_000, " 5 MiB/s", "s"), Line(500, "\r 9 MiB/s\r12 MiB/s", "s")]
 
 
 def test_the_start_of_a_secret_is_not_shown_for_being_unfinished() -> None:

@@ -37,7 +37,8 @@ def texts(found: Played) -> list[tuple[int, str]]:
         ("[one, two]", [Line(10, "one", "s"), Line(10, "two", "s")]),
         ("{text: one, stream: stderr, level: warn, pace: 7}", [Line(7, "one", "s", "stderr", "warn")]),
         ("[one, {pause: 1s}, two]", [Line(10, "one", "s"), Line(1010, "two", "s")]),
-        ("[{write: one}, ' two']", [Part(10, b"one", "s"), Line(10, " two", "s")]),
+        ("[{write: one, stream: stderr, level: warn}, ' two']",
+         [Part(10, b"one", "s", "stderr", "warn"), Line(10, " two", "s")]),
         ("{repeat: 3, output: '${i}/${count}'}", [Line(10, "1/3", "s"), Line(10, "2/3", "s"), Line(10, "3/3", "s")]),
         ("{repeat: '2', as: n, values: {m: '${n*n}'}, output: '${m}'}", [Line(10, "1", "s"), Line(10, "4", "s")]),
         ("{repeat: 0, output: never}", []),
@@ -77,6 +78,21 @@ def test_progress_draws_over_its_line() -> None:
     assert (len(shown), shown, shown[-1]) == (5, sorted(shown), 50)
     assert [piece[0] == "\r" for piece in pieces] == [False, True, True, True, True]
     assert [action.delay_ms for action in found.actions] == [200] * 5
+
+
+@pytest.mark.parametrize("loop", ["each: names, as: i", "repeat: 5"])
+def test_bursts_go_on_from_round_to_round(loop: str) -> None:
+    """A loop's lines come in the bursts of its step, and in its own where it has some."""
+    text = f"""
+        values: {{names: [a, b, c, d, e]}}
+        steps:
+        - step: s
+          pace: {{burst: 3, within: 1, gap: 500}}
+          output: [x, {{{loop}, output: y}}]
+        - step: t
+          output: {{{loop}, pace: {{burst: 2, within: 1, gap: 90}}, output: z}}
+    """
+    assert [delay for delay, _ in texts(played(text))] == [500, 1, 1, 500, 1, 1, 90, 1, 90, 1, 90]
 
 
 def test_a_value_is_drawn_once_and_may_use_those_before_it() -> None:
@@ -125,6 +141,49 @@ def test_a_flaky_step_is_run_again_from_its_beginning() -> None:
     lines = [text for _, text in texts(played(TWO_STEPS, 3, "build", "flaky"))]
     assert lines[:2] == ["one", "two"]
     assert lines[-6:] == ["running step 'build' again (attempt 2 of 2)", "one", "two", "three", "four", "five"]
+
+
+@pytest.mark.parametrize(
+    ("strikes", "lines"),
+    [("start", ["no"]), ("end", ["one", "two", "three", "four", "no"]), ("anywhere", ["one", "two", "no"])],
+)
+def test_a_fault_may_say_where_it_strikes(strikes: str, lines: list[str]) -> None:
+    """Before the step's first line, after its last, or somewhere between."""
+    text = TWO_STEPS.replace("output: no", f"output: no\n          strikes: {strikes}")
+    assert [text for _, text in texts(played(text, 3, "build", "error"))] == lines
+
+
+def test_what_comes_after_a_hang_tells_of_its_time() -> None:
+    """What a step says of its time, also in a task beside others, agrees with the delays."""
+    found = played("""
+        steps:
+        - step: s
+          output: [a, {parallel: [{output: ['${elapsed_ms}', '${elapsed_ms}']}, {output: [x]}]}, '${total_s}', b]
+        - {step: t, output: '${total_s}'}
+    """, 5, "s", "hang")  # fmt: skip
+    at, times = 0, []
+    for delay, text in texts(found):
+        at += delay
+        times.append((text, str(at), str(at // 1000)))
+    assert all(text in {"a", "b", "x", at_ms, at_s} for text, at_ms, at_s in times)
+    assert int(times[-1][2]) >= 180
+
+
+def test_a_flaky_step_begins_its_time_again() -> None:
+    """Its second attempt is measured by itself, and has the values of the first."""
+    text = "steps:\n- {step: s, values: {v: '${hex 8}'}, output: ['${v}', '${elapsed_ms} ${v}']}"
+    (_, value), *_, (_, again), (_, last) = texts(played(text, 2, "s", "flaky"))
+    assert (again, last) == (value, f"20 {value}")
+
+
+def test_general_values_are_those_of_general_words() -> None:
+    """A step that has its own words has its own values too."""
+    text = """
+        values: {port: '1'}
+        steps:
+        - {step: s, output: a, faults: {health-check: {output: 'port ${port}', strikes: end}}}
+    """
+    assert [text for _, text in texts(played(text, 0, "s", "health-check"))] == ["a", "port 1"]
 
 
 def test_a_fault_does_not_strike_in_the_middle_of_a_line() -> None:

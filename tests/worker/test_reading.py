@@ -45,7 +45,8 @@ def problems(text: str) -> list[str]:
         (f"{HEAD}steps:\n- step: a\n  output:\n  - text: x\n    pace: 9..3\n    chance: 2\n    stream: out\n",
          ["mine.yaml:8: steps[1].output[1].chance: is not a chance: write 0.3 or 30%",
           "mine.yaml:9: steps[1].output[1].stream: Input should be 'stdout' or 'stderr'",
-          "mine.yaml:7: steps[1].output[1].pace: '9..3': the shorter time comes first"]),
+          ("mine.yaml:7: steps[1].output[1].pace: '9..3': the shorter time comes first; "
+           "without a unit a time has that of the next")]),
         (f"{HEAD}pace: {{burst: 3, gap: 5, within: x}}\nsteps:\n- {{step: a, output: x}}\n",
          ["mine.yaml:3: pace.within: 'x' is not a span of time: write 120, 50..200ms, 1.5s, 2m, or 20..80..3000"]),
         (f"{HEAD}steps:\n- step: a\n  output:\n  - one\n  - pause: 3\n    chance: x\n",

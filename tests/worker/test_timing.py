@@ -41,6 +41,7 @@ def test_a_span_is_drawn_between_its_ends(source: str, drawn: float, millisecond
         ("1.2345s", "'1.2345s' is not a span of time"),
         ("-5", "'-5' is not a span of time"),
         ("5..3", "'5..3': the shorter time comes first"),
+        ("900..3s", "'900..3s': the shorter time comes first; without a unit a time has that of the next"),
         ("2s..900ms", "'2s..900ms': the shorter time comes first"),
         ("25h", "'25h': no more than 24h"),
     ],
