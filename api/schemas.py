@@ -47,6 +47,9 @@ class Pace(BaseModel):
 
     seed: int = Field(0, ge=0, lt=2**63)
     speed: float = Field(1.0, ge=0, le=1_000_000, allow_inf_nan=False)
+    max_idle: float | None = Field(
+        None, ge=0, le=86_400, allow_inf_nan=False, description="No pause is longer, in seconds."
+    )
     fail_at: Identifier | None = Field(None, description="The step that goes wrong; by default one that can.")
     fault: FaultKind | None = Field(None, description="How it goes wrong; by default as the step `fail_at` can.")
 

@@ -1,7 +1,8 @@
 """The command line. Each command is thin: it parses, finds the addresses, and calls the module that does the work."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -86,13 +87,16 @@ def enqueue(
     fail_at: simulator.FailAt = None,
     fault: simulator.Fault = None,
     speed: Annotated[float, typer.Option(callback=finite, help="How many times faster; 0 waits for nothing.")] = 1.0,
+    max_idle: Annotated[
+        float | None, typer.Option(callback=finite, help="The longest pause of what is played, in seconds.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it, as 'watch' does.")] = False,
     api: Api = None,
 ) -> None:
     """Queue a fake deploy of APP and print its id."""
     if deploy_id is not None:
         valid_id(deploy_id)
-    simulate = {"seed": seed, "speed": speed, "fail_at": fail_at, "fault": fault}
+    simulate = {"seed": seed, "speed": speed, "max_idle": max_idle, "fail_at": fail_at, "fault": fault}
     simulate |= simulator.played(scenario, recording, fail_at)
     body = {"environment": environment, "message": message, "deploy_id": deploy_id, "simulate": simulate}
     with client(api) as service:
@@ -154,10 +158,48 @@ def run(
 
 
 @app.command()
-def logs(app_id: App, deploy_id: Deploy, api: Api = None) -> None:
+def record(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; by default it is named after the command."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where there is one.")] = False,
+    title: Annotated[str | None, typer.Option("--title", "-t", help="What the recording is about.")] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Mask the value of this environment variable.")
+    ] = None,
+    tty: Annotated[
+        bool, typer.Option("--tty/--no-tty", help="Run it under a terminal, so that it keeps its colours.")
+    ] = True,
+) -> None:
+    """Run a real command here and record its output with its timing, as an asciicast that 'enqueue' plays.
+
+    The exit status is the command's; 127 or 126 where it cannot be started, 74 where the recording is not whole.
+    """
+    from scripts.record import record as record_command
+    from scripts.run import UsageError
+
+    with errors(UsageError):
+        sys.exit(record_command(command, file=file, overwrite=overwrite, title=title, mask=mask or [], tty=tty))
+
+
+@app.command()
+def logs(
+    app_id: App,
+    deploy_id: Deploy,
+    form: Annotated[
+        Literal["text", "asciicast"], typer.Option("--format", help="Lines, or a recording with their timing.")
+    ] = "text",
+    api: Api = None,
+) -> None:
     """Print what is cached of a log, and do not wait for more."""
     with client(api) as service:
         deploy = service.request("GET", f"/v1/apps/{valid_id(app_id)}/deploys/{valid_id(deploy_id)}")
+        if form == "asciicast":
+            from scripts.export import export
+
+            sys.exit(export(service.follow(app_id, deploy_id), deploy, deploy["last_seq"]))
         _show(service, app_id, deploy_id, until=deploy["last_seq"])
 
 

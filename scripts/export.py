@@ -10,7 +10,7 @@ from api.verify import Verifier
 from producer.status import Status
 from scripts.terminal import one_line
 from scripts.watch import EXIT as EXIT_STATUS
-from scripts.watch import EXIT_INTERRUPTED, EXIT_NOT_WHOLE, note
+from scripts.watch import EXIT_INTERRUPTED, EXIT_NOT_WHOLE, gap_words, note
 from worker.asciicast import EXIT, MARKER, OUTPUT, EventWriter, write_header
 
 _COLUMNS, _ROWS = 120, 40
@@ -79,16 +79,10 @@ class _Cast:
             self._event(change["ts"], EXIT, str(_ENDED[status]))
 
     def gap(self, gap: dict[str, Any]) -> None:
-        self._event(self._started, OUTPUT, f"── {_words(gap)}\r\n")
+        self._event(self._started, OUTPUT, f"── {gap_words(gap)}\r\n")
 
     def _event(self, ts: float, code: str, data: str) -> None:
         _put(self._events.write(ts - self._started, code, data))
-
-
-def _words(gap: dict[str, Any]) -> str:
-    if gap["to"] is None:
-        return f"events from {gap['from']} on are lost: the deploy is no longer in the store"
-    return f"events {gap['from']} to {gap['to']} are missing: {gap['reason']}"
 
 
 def _put(line: str) -> None:

@@ -17,7 +17,7 @@ from producer.simulate import MAX_RECORDING_CHARACTERS
 from scripts.command import Command, why
 from scripts.echo import Echo
 from scripts.program import NAME
-from scripts.run import UsageError
+from scripts.run import UsageError, secret
 from worker.asciicast import EXIT, OUTPUT, EventWriter, write_header
 
 EXIT_NOT_RECORDED = 74  # as sysexits' EX_IOERR
@@ -42,7 +42,7 @@ def record(
     where it is not found or cannot be started; 74 where it succeeded and the recording is not whole.
     Raises UsageError for what cannot be masked, and a file that exists or cannot be written.
     """
-    hide = Mask([_secret(name) for name in mask])
+    hide = Mask([secret(name) for name in mask])
     path = file or Path(f"{Path(command[0]).name}-{time.strftime('%Y%m%d-%H%M%S')}.cast")
     new = not path.exists()
     with _file(path, overwrite=overwrite) as out:
@@ -158,10 +158,3 @@ def _file(path: Path, *, overwrite: bool) -> BinaryIO:
         raise UsageError(f"{path} exists: give another name with -o, or --overwrite") from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _secret(name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise UsageError(f"--mask {name}: this environment variable is not set, or empty")
-    return value

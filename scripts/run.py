@@ -52,7 +52,7 @@ def run_as_deploy(
     """
     if shutil.which(command[0]) is None:
         raise UsageError(f"no such command: {command[0]}")
-    secrets = [_secret(name) for name in mask]
+    secrets = [secret(name) for name in mask]
     hide = Mask(secrets)
     request = Request(
         message=hide(message or shlex.join(command)), source="run", queued_by=_user(), start_within=_START_SECONDS
@@ -166,7 +166,8 @@ def _copy(child: Command, writer: Writer, hide: Mask, stop: _Stop) -> None:
     output.close()
 
 
-def _secret(name: str) -> str:
+def secret(name: str) -> str:
+    """The value of an environment variable, to be masked. Raises UsageError where there is none."""
     value = os.environ.get(name, "")
     if not value.strip():
         raise UsageError(f"--mask {name}: this environment variable is not set, or empty")

@@ -46,6 +46,8 @@ def tell(play: Play, secrets: Sequence[str] = ()) -> Generator[Line, None, Ended
                 break
     else:
         end = actions.value
+        passed += end.delay_ms
+        since += end.delay_ms
     status = Status.CANCELLED if end.reason == "cancelled" else Status.FAILED if end.reason else Status.COMPLETE
     yield Line(since, last_line(status, end.reason), None, "system")
     return Ended(status, end.reason, end.detail, passed)

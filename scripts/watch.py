@@ -37,7 +37,7 @@ def show(messages: Iterable[Message], until: int | None = None) -> int:
             screen.note(message.data["status"])
         elif message.kind == GAP:
             verifier.gap(message.data)
-            screen.note(_gap(message.data))
+            screen.note(gap_words(message.data))
         elif message.kind == DONE:
             break
         if until is not None and verifier.last >= until and verifier.status is None:
@@ -75,7 +75,8 @@ class Screen:
         print(verifier.summary(), file=sys.stderr)
 
 
-def _gap(gap: dict[str, object]) -> str:
+def gap_words(gap: dict[str, object]) -> str:
+    """What a gap says is missing."""
     if gap["to"] is None:
         return f"events from {gap['from']} on are lost: the deploy is no longer in the store"
     return f"events {gap['from']} to {gap['to']} are missing: {gap['reason']}"

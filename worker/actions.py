@@ -46,10 +46,14 @@ class Crash(NamedTuple):
 
 
 class End(NamedTuple):
-    """How the deploy ends by itself: complete where there is no `reason`, failed with one. `detail` says more."""
+    """How the deploy ends by itself: complete where there is no `reason`, failed with one. `detail` says more.
+
+    It ends so many milliseconds after the last action.
+    """
 
     reason: str | None = None
     detail: str | None = None
+    delay_ms: int = 0
 
 
 Action: TypeAlias = Line | Part | Cancel | Crash

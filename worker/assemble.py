@@ -34,7 +34,7 @@ def assemble(play: Play, hold: Hold = lambda _: 0) -> Assembled:
     for line in (line for stream in streams.values() for line in stream.end(now)):
         yield line._replace(delay_ms=now - told)
         told = now
-    return actions.value
+    return actions.value._replace(delay_ms=actions.value.delay_ms + now - told)
 
 
 def _take(

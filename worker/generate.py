@@ -61,7 +61,7 @@ class _Deploy:
             elif (end := (yield from self._fail(step, self._target.kind, inner))) is not None:
                 return end
         ends = scenario.ends
-        return _end(ends.reason, ends.detail, scope) if ends else End()
+        return self._end(scope, ends.reason, ends.detail) if ends else self._end(scope, None, None)
 
     def _output(self, step: Step, scope: Scope) -> Pieces:
         pacer = Pacer(step.pace or self._scenario.pace, self._rng)
@@ -102,7 +102,8 @@ class _Deploy:
                 yield Cancel(0)
                 return End("cancelled")
             case Then.FAILS:
-                return _end(fault.reason or general.reason or Template(kind), fault.detail or general.detail, inner)
+                reason = fault.reason or general.reason or Template(kind)
+                return self._end(inner, reason, fault.detail or general.detail)
 
     def _strikes(self, pieces: Sequence[Piece], fault: Fault) -> int:
         """After how many pieces: never in the middle of a line, since what the fault says are lines of their own."""
@@ -113,6 +114,10 @@ class _Deploy:
         while 0 < at < len(pieces) and not pieces[at - 1].whole:
             at += 1
         return at
+
+    def _end(self, scope: Scope, reason: Template | None, detail: Template | None) -> End:
+        said, more = (template.render(scope) if template else None for template in (reason, detail))
+        return End(said, more, self._clock.now - self._told)
 
     def _actions(self, pieces: Pieces) -> Generator[Action, None, None]:
         """Pieces at their times as actions, each with the time since the one before."""
@@ -127,7 +132,3 @@ class _Deploy:
 
 def _half(piece: Piece) -> Piece:
     return piece._replace(text=piece.text[: (len(piece.text) + 1) // 2], whole=False)
-
-
-def _end(reason: Template, detail: Template | None, scope: Scope) -> End:
-    return End(reason.render(scope), detail.render(scope) if detail else None)

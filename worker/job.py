@@ -4,8 +4,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from types import FrameType
 
@@ -46,6 +47,7 @@ def run_deploy(
     scenario: ScenarioName = "static",
     seed: int = 0,
     speed: float = 1.0,
+    max_idle: float | None = None,
     fail_at: str | None = None,
     fault: FaultKind | None = None,
     definition: str | None = None,
@@ -55,8 +57,9 @@ def run_deploy(
 
     It plays the scenario of that name, or the one whose file is `definition`, under `seed`, with `fault` at the step
     `fail_at`; or else a `recording`. The log is written to `DEPLOYTAIL_REDIS_URL`. `speed` scales the time; 0 waits
-    for nothing. What cannot be played ends the deploy as failed, `invalid_scenario` or `invalid_recording`. A deploy
-    that has a writer, or an end, already is left alone: a queue may deliver a job twice.
+    for nothing, and no pause is longer than `max_idle` seconds. What cannot be played ends the deploy as failed,
+    `invalid_scenario` or `invalid_recording`. A deploy that has a writer, or an end, already is left alone: a queue
+    may deliver a job twice.
     """
     try:
         secrets, play = _prepare(app_id, scenario, seed, fail_at, fault, definition, recording)
@@ -65,7 +68,7 @@ def run_deploy(
     actions = assemble(play, Mask(secrets).open_end)
     try:
         with interruptible(), open_log(app_id, deploy_id, secrets=secrets, time_limit=_time_limit()) as writer:
-            return _play(actions, writer, speed)
+            return _play(actions, writer, partial(_pause, writer, speed, max_idle))
     except (AlreadyClaimed, Finished) as error:
         log.warning("refused: %s", error)
         return "refused"
@@ -103,9 +106,15 @@ def _time_limit() -> int | None:
     return None if job is None or not job.timeout else int(job.timeout) + _LIMIT_GRACE_SECONDS
 
 
-def _play(actions: Assembled, writer: Writer, speed: float) -> str:
+def _pause(writer: Writer, speed: float, max_idle: float | None, delay_ms: int) -> None:
+    if speed and delay_ms:
+        pause = delay_ms / 1000 / speed
+        writer.wait(pause if max_idle is None else min(pause, max_idle))
+
+
+def _play(actions: Assembled, writer: Writer, pause: Callable[[int], None]) -> str:
     try:
-        end = _write(actions, writer, speed)
+        end = _write(actions, writer, pause)
     except BaseTimeoutException:
         writer.finish(Status.FAILED, "timeout", "the job ran past its time limit")
         return Status.FAILED
@@ -121,25 +130,21 @@ def _play(actions: Assembled, writer: Writer, speed: float) -> str:
     return status
 
 
-def _write(actions: Assembled, writer: Writer, speed: float) -> End:
+def _write(actions: Assembled, writer: Writer, pause: Callable[[int], None]) -> End:
     played = Returning(actions)
     for action in played:
-        if speed and action.delay_ms:
-            writer.wait(action.delay_ms / 1000 / speed)
+        pause(action.delay_ms)
         match action:
-            case Line():
-                _say(writer, action)
+            case Line(_, text, step, stream, level, omitted):
+                writer.write(text, stream=stream, level=level, step=step, omitted=omitted)
             case Cancel():
                 cancel_deploy(writer.keys.app, writer.keys.deploy)
                 writer.wait(_CANCEL_SECONDS)  # ends as soon as the writer has heard of it
             case Crash():
                 writer.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
+    pause(played.value.delay_ms)
     return played.value
-
-
-def _say(writer: Writer, line: Line) -> None:
-    writer.write(line.text, stream=line.stream, level=line.level, step=line.step, omitted=line.omitted)
 
 
 @contextmanager

@@ -108,11 +108,9 @@ def _played(cast: Cast) -> tuple[list[Action], End]:
     reason = None if told is None else told.data.rstrip("\r\n").removeprefix(_FAILED)
     if status == _CANCELLED_STATUS and told is not None and reason == Status.CANCELLED:
         return [*actions, Cancel(rest)], End(reason)
-    if rest:
-        actions.append(Part(rest, b""))
     if status is None or int(status) == 0:
-        return actions, End()
-    return actions, End(reason or f"exited with status {status}")
+        return actions, End(delay_ms=rest)
+    return actions, End(reason or f"exited with status {status}", delay_ms=rest)
 
 
 def _ending(events: list[Event]) -> tuple[str | None, Event | None]:

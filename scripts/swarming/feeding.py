@@ -102,6 +102,8 @@ class Feeder:
                 log.flush()
                 raise Crashed
         end = actions.value
+        if order.speed:
+            self._wait(log, due + end.delay_ms / 1000 / order.speed)
         log.finish(Status.COMPLETE if end.reason is None else Status.FAILED, end.reason, end.detail)
 
     def _wait(self, log: Writer, due: float) -> None:

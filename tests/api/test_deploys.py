@@ -52,7 +52,7 @@ def unknown(keys: Keys) -> dict[str, Any]:
 
 def test_a_deploy_is_queued_with_what_was_asked_for(service: Service, client: redis.Redis, keys: Keys) -> None:
     """The answer names it, the store shows it, and the queue has a job that runs it, by its dotted name, in JSON."""
-    wanted = {"scenario": "static", "seed": 7, "speed": 3.0, "fail_at": "upload", "fault": "disk-full"}
+    wanted = {"scenario": "static", "seed": 7, "speed": 3.0, "max_idle": 9.5, "fail_at": "upload", "fault": "disk-full"}
     body = {"environment": "staging", "message": "try", "deploy_id": keys.deploy, "simulate": wanted}
     response = httpx2.post(f"{service.url}/v1/apps/shop/deploy", json=body)
     assert (response.status_code, response.json()) == (
@@ -130,6 +130,7 @@ def test_an_id_in_use_is_refused(service: Service, store: Store, keys: Keys) -> 
         ({"simulate": {"seed": -1}}, ["body", "simulate", "seed"]),
         ({"simulate": {"seed": 2**63}}, ["body", "simulate", "seed"]),
         ({"simulate": {"speed": -0.1}}, ["body", "simulate", "speed"]),
+        ({"simulate": {"max_idle": -1}}, ["body", "simulate", "max_idle"]),
         ({"simulate": {"speeed": 1}}, ["body", "simulate", "speeed"]),
         ({"simulate": {"fault": "explosion"}}, ["body", "simulate", "fault"]),
         ({"simulate": {"definition": "x" * 262_145}}, ["body", "simulate", "definition"]),
@@ -153,8 +154,8 @@ def test_a_wrong_body_is_422_and_names_the_field(service: Service, body: Any, lo
         ({"recording": "x", "fault": "hang"}, "a recording goes as it went: leave out fail_at and fault"),
         (
             {"fail_at": "launch"},
-            "fail_at: scenario static has no step 'launch', but "
-            "download, extract, validate, upload, release, smoke-test",
+            ("fail_at: scenario static has no step 'launch', but "
+            "download, extract, validate, upload, release, smoke-test"),
         ),
     ],
 )
@@ -173,7 +174,9 @@ def test_a_file_of_the_callers_own_goes_to_the_worker_alone(
     body = {"deploy_id": keys.deploy, "simulate": {plays: "one\ntwo\n", "seed": 3}}
     assert httpx2.post(f"{service.url}/v1/apps/shop/deploy", json=body).status_code == 202
     shown = httpx2.get(url(service, keys)).json()["simulate"]
-    assert shown == {"plays": plays, "scenario": None, "seed": 3, "speed": 1.0, "fail_at": None, "fault": None}
+    assert shown == {"plays": plays, "scenario": None, "seed": 3, "speed": 1.0} | dict.fromkeys(
+        ("max_idle", "fail_at", "fault")
+    )
     job_id = client.hget(keys.state, "job")
     assert job_id is not None
     job = Queue(QUEUE, connection=client, serializer=JSONSerializer).fetch_job(_text(job_id))

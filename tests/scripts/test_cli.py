@@ -75,7 +75,20 @@ def test_logs_prints_what_is_cached_and_does_not_wait(online: dict[str, str], va
 
 def test_enqueue_prints_the_id_and_stores_what_was_asked_for(online: dict[str, str], keys: Keys) -> None:
     """What was asked for is shown by `show`, as JSON for a program and as rows for a person."""
-    words = ["--id", keys.deploy, "--seed", "5", "--speed", "2", "-m", "a message", "--environment", "staging"]
+    words = [
+        "--id",
+        keys.deploy,
+        "--seed",
+        "5",
+        "--speed",
+        "2",
+        "--max-idle",
+        "1.5",
+        "-m",
+        "a message",
+        "--environment",
+        "staging",
+    ]
     assert deploytail(online, "enqueue", keys.app, *words) == Ended(0, f"{keys.deploy}\n", "")
     shown = json.loads(deploytail(online, "show", keys.app, keys.deploy, "--json").out)
     assert {name: shown[name] for name in ("deploy_id", "environment", "message", "source", "simulate")} == {
@@ -88,6 +101,7 @@ def test_enqueue_prints_the_id_and_stores_what_was_asked_for(online: dict[str, s
             "scenario": "static",
             "seed": 5,
             "speed": 2.0,
+            "max_idle": 1.5,
             "fail_at": None,
             "fault": None,
         },

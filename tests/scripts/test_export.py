@@ -223,7 +223,8 @@ def test_an_exported_deploy_plays_as_it_was(
         *(Line(delay, line, step) for delay, line, step in lines),
         *([Cancel(rest)] if ended[0] is Status.CANCELLED else []),
     ]
-    assert played.value == End(ended[1] or ("cancelled" if ended[0] is Status.CANCELLED else None))
+    cancelled = ended[0] is Status.CANCELLED
+    assert played.value == End("cancelled") if cancelled else End(ended[1], delay_ms=rest)
 
 
 def test_a_real_deploy_is_exported(

@@ -20,17 +20,10 @@ from scripts.command import Command
 from scripts.record import record
 from scripts.run import UsageError
 from tests.faults import alive
-from tests.helpers import started, wait_until
+from tests.helpers import Service, wait_until
+from tests.scripts.command_line import deploytail, new_keys, running, stored_lines
 from worker.actions import End
 from worker.recording import check, play
-
-DRIVER = """
-import sys
-from pathlib import Path
-from scripts.command import Command
-from scripts.record import record
-sys.exit(record(sys.argv[2:], file=Path(sys.argv[1])))
-"""
 
 
 class Cast(NamedTuple):
@@ -81,13 +74,8 @@ def says(monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
 @contextmanager
 def recording(file: Path, script: str) -> "Iterator[subprocess.Popen[bytes]]":
     """A `record` of its own."""
-    command = [sys.executable, "-c", DRIVER, str(file), *sh(script)]
-    with started(command, dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            if process.stderr:
-                process.stderr.close()
+    with running(dict(os.environ), "record", "-o", str(file), "--", *sh(script)) as process:
+        yield process
 
 
 @pytest.mark.parametrize("tty", [True, False])
@@ -301,3 +289,30 @@ def test_a_recording_that_is_too_long_to_be_played_says_so(file: Path, capfd: py
     """Rather than when it is played."""
     assert record(sh("head -c 8400000 /dev/zero | tr '\\0' a"), file=file, tty=False) == 0
     assert "; too long to be played: more than 8,388,608 bytes\n" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_was_recorded_plays_and_is_exported_and_plays_again(
+    environment: dict[str, str], api: Service, valkey: str, file: Path
+) -> None:
+    """By the command line, the way around: the same lines and end each time, at the recorded pace."""
+    environment = environment | {"DEPLOYTAIL_API_URL": api.url}
+    script = "echo one; sleep 0.3; printf '10 %%\\r20 %%\\n'; sleep 0.3; exit 3"
+    assert deploytail(environment, "record", "-o", str(file), "-t", "Demo", "--", *sh(script)).status == 3
+    for _ in range(2):
+        keys = new_keys()
+        words = ["enqueue", keys.app, "--id", keys.deploy, "--recording", str(file), "--watch"]
+        assert deploytail(environment, *words).status == 1
+        assert stored_lines(keys, valkey) == ["one", "10 %\r20 %", "Deploy failed: exited with status 3"]
+        exported = deploytail(environment, "logs", keys.app, keys.deploy, "--format", "asciicast")
+        assert (exported.status, exported.err) == (1, "failed: 3 lines, verified\n")
+        file.write_text(exported.out)
+        intervals = [interval for interval, code, _ in cast(file).events if code == "o"]
+        assert [0.25 <= interval < 3 for interval in intervals[1:]] == [True, True]
+
+
+def test_wrong_usage_of_the_command_is_one_sentence(environment: dict[str, str], file: Path) -> None:
+    """With status 2."""
+    file.touch()
+    ended = deploytail(environment, "record", "-o", str(file), "--", "true")
+    assert ended == (2, "", f"deploytail: {file} exists: give another name with -o, or --overwrite\n")

@@ -18,7 +18,7 @@ def lines(*actions: Action, mask: Mask | None = None) -> list[Action]:
 
     returning = Returning(assemble(play(), mask.open_end) if mask else assemble(play()))
     found: list[Action] = list(returning)
-    assert returning.value == End("over")
+    assert returning.value.reason == "over"
     return found
 
 

@@ -37,6 +37,7 @@ def texts(found: Played) -> list[tuple[int, str]]:
         ("[one, two]", [Line(10, "one", "s"), Line(10, "two", "s")]),
         ("{text: one, stream: stderr, level: warn, pace: 7}", [Line(7, "one", "s", "stderr", "warn")]),
         ("[one, {pause: 1s}, two]", [Line(10, "one", "s"), Line(1010, "two", "s")]),
+        ("[one, {pause: 1s}, {text: never, chance: 0}]", [Line(10, "one", "s")]),
         ("[{write: one, stream: stderr, level: warn}, ' two']",
          [Part(10, b"one", "s", "stderr", "warn"), Line(10, " two", "s")]),
         ("{repeat: 3, output: '${i}/${count}'}", [Line(10, "1/3", "s"), Line(10, "2/3", "s"), Line(10, "3/3", "s")]),
@@ -65,7 +66,7 @@ def test_each_item_does_what_it_says(output: str, actions: list[Action]) -> None
         - step: s
           output: {output}
     """)
-    assert found == (actions, End())
+    assert found == (actions, End(delay_ms=1000 * ("never, chance: 0}]" in output)))
 
 
 def test_progress_draws_over_its_line() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -63,7 +64,7 @@ def outcome(keys: Keys, valkey: str) -> tuple[str, str | None, list[str]]:
 @pytest.mark.parametrize("seed", [0, 7])
 def test_the_log_holds_what_the_scenario_plays(queued: Keys, valkey: str, seed: int) -> None:
     """Each line with its stream, level and step, then the documented last one."""
-    assert run_deploy(queued.app, queued.deploy, "static", seed, 0, "upload", "disk-full") == "failed"
+    assert run_deploy(queued.app, queued.deploy, "static", seed, 0, fail_at="upload", fault="disk-full") == "failed"
     events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
     played = [
         {"line": line.text, "stream": line.stream}
@@ -260,3 +261,11 @@ def test_a_fault_can_cancel_the_deploy_in_each_step(queued: Keys, valkey: str, s
     events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
     assert [event["step"] for event in events if "step" in event][-1] == step
     assert outcome(queued, valkey)[:2] == ("cancelled", "cancelled")
+
+
+def test_no_pause_is_longer_than_it_may_be(queued: Keys) -> None:
+    """A recording may have days of silence; those before its end too."""
+    text = "2026-11-24T10:00:00Z one\n2026-11-27T10:00:00Z two\n"
+    started = time.monotonic()
+    assert run_deploy(queued.app, queued.deploy, recording=text, max_idle=0.2) == "complete"
+    assert 0.2 <= time.monotonic() - started < 10

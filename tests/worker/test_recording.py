@@ -65,11 +65,11 @@ def test_an_asciicast_plays_as_raw_output_in_its_steps() -> None:
     [
         ("", [Part(500, b"a")], End()),
         ('[0.0, "x", "0"]\n', [Part(500, b"a")], End()),
-        ('[2.0, "x", "0"]\n', [Part(500, b"a"), Part(2000, b"")], End()),
+        ('[2.0, "x", "0"]\n', [Part(500, b"a")], End(delay_ms=2000)),
         ('[0.0, "x", "3"]\n', [Part(500, b"a")], End("exited with status 3")),
         ('[0.0, "x", 143]\n', [Part(500, b"a")], End("exited with status 143")),
         ('[0.0, "x", "3"]\n[1, "o", "b"]\n[0, "x", "0"]\n', [Part(500, b"a"), Part(1000, b"b")], End()),
-        ('[3, "m", "end"]\n', [Part(500, b"a"), Part(3000, b"")], End()),
+        ('[3, "m", "end"]\n', [Part(500, b"a")], End(delay_ms=3000)),
     ],
 )
 def test_the_exit_status_ends_the_deploy(exits: str, actions: list[Action], end: End) -> None:
@@ -80,22 +80,22 @@ def test_the_exit_status_ends_the_deploy(exits: str, actions: list[Action], end:
 @pytest.mark.parametrize(
     ("last", "status", "actions", "end"),
     [
-        ("Deploy complete!\\r\\n", 0, [Part(0, b"a\r\n"), Part(750, b"")], End()),
-        ("Deploy failed: crashed\\r\\n", 1, [Part(0, b"a\r\n"), Part(750, b"")], End("crashed")),
+        ("Deploy complete!\\r\\n", 0, [Part(0, b"a\r\n")], End(delay_ms=750)),
+        ("Deploy failed: crashed\\r\\n", 1, [Part(0, b"a\r\n")], End("crashed", delay_ms=750)),
         ("Deploy failed: cancelled\\r\\n", 130, [Part(0, b"a\r\n"), Cancel(750)], End("cancelled")),
-        ("Deploy failed: cancelled\\r\\n", 1, [Part(0, b"a\r\n"), Part(750, b"")], End("cancelled")),
-        ("Deploy failed: x\\r\\n", 0, [Part(0, b"a\r\n"), Part(500, b"Deploy failed: x\r\n"), Part(250, b"")], End()),
+        ("Deploy failed: cancelled\\r\\n", 1, [Part(0, b"a\r\n")], End("cancelled", delay_ms=750)),
+        ("Deploy failed: x\\r\\n", 0, [Part(0, b"a\r\n"), Part(500, b"Deploy failed: x\r\n")], End(delay_ms=250)),
         (
             "Deploy complete!\\r\\n",
             1,
-            [Part(0, b"a\r\n"), Part(500, b"Deploy complete!\r\n"), Part(250, b"")],
-            End("exited with status 1"),
+            [Part(0, b"a\r\n"), Part(500, b"Deploy complete!\r\n")],
+            End("exited with status 1", delay_ms=250),
         ),
         (
             "Deploy failed: x\\r\\ny\\r\\n",
             1,
-            [Part(0, b"a\r\n"), Part(500, b"Deploy failed: x\r\ny\r\n"), Part(250, b"")],
-            End("exited with status 1"),
+            [Part(0, b"a\r\n"), Part(500, b"Deploy failed: x\r\ny\r\n")],
+            End("exited with status 1", delay_ms=250),
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_an_exported_deploy_ends_as_it_did(last: str, status: int, actions: list
 def test_a_recording_without_output_plays() -> None:
     """A command may say nothing."""
     assert played(V3) == Played([], End())
-    assert played(V3 + '[0.5, "x", "1"]\n') == Played([Part(500, b"")], End("exited with status 1"))
+    assert played(V3 + '[0.5, "x", "1"]\n') == Played([], End("exited with status 1", delay_ms=500))
 
 
 @pytest.mark.parametrize(
