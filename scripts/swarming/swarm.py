@@ -26,7 +26,7 @@ EXIT_KEPT, EXIT_BROKEN = 0, 1
 
 _SHOW_SECONDS = 0.5
 _TELL_SECONDS = 5.0
-_MOST_WORKERS = 16
+_MOST_WORKERS = 32
 _SEEDS = 1_000_000
 
 
@@ -85,7 +85,7 @@ async def _run(plan: Plan, found: Target, needed: Need, *, direct: bool, as_json
     running = Swarm(plan, found, needed, direct=direct)
     _stop_on_signals(running)
     console = Console(stderr=True)
-    recent = Recent()
+    recent = Recent(running.totals())
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show() -> None:

@@ -73,13 +73,13 @@ def _share(reports: Sequence[Report]) -> Share:
 
 
 class Recent:
-    """Remembers how it was some seconds ago."""
+    """Remembers how it was some seconds ago. `start` is how it was at first."""
 
-    def __init__(self) -> None:
-        self._past: deque[Totals] = deque()
+    def __init__(self, start: Totals) -> None:
+        self._past = deque([start])
 
     def since(self, now: Totals) -> Totals:
-        """The totals of some seconds before `now`, or of the start; remembers `now`."""
+        """The totals of some seconds before `now`; remembers `now`."""
         self._past.append(now)
         while len(self._past) > 1 and now.at - self._past[1].at >= _WINDOW_SECONDS:
             self._past.popleft()
