@@ -26,6 +26,8 @@ _MARK_BYTES = 64
 _MAX_TS = 1e12
 
 _SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+# Of a control sequence without its last byte, or a string without its terminator.
+_CUT_ESCAPE = re.compile(r"\x1b(?:[ -/]+|\[[0-?]{0,64}[ -/]{0,8}|[\]PX^_][^\x07\x1b]{0,4096}\x1b?)?\Z")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -42,9 +44,9 @@ class Event(NamedTuple):
 def clean(line: str | bytes, omitted: int = 0) -> str:
     """A line as it may be stored: valid Unicode of at most MAX_LINE_BYTES of UTF-8.
 
-    What is not valid UTF-8, and each lone surrogate, becomes U+FFFD. A longer line is cut between two characters and
-    ends in a mark that tells how many bytes are missing, `omitted` (left out before) among them. Everything else, line
-    breaks too, stays as it is.
+    What is not valid UTF-8, and each lone surrogate, becomes U+FFFD. A longer line is cut between two characters, not
+    inside an escape code (ECMA-48), and ends in a mark that tells how many bytes are missing, `omitted` (left out
+    before) among them. Everything else, line breaks too, stays as it is.
     """
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     if not omitted and len(text) <= MAX_LINE_BYTES and text.isascii():
@@ -57,6 +59,7 @@ def clean(line: str | bytes, omitted: int = 0) -> str:
     if not omitted and len(data) <= MAX_LINE_BYTES:
         return text
     kept = data[: MAX_LINE_BYTES - _MARK_BYTES].decode("utf-8", "ignore")
+    kept = _CUT_ESCAPE.sub("", kept)
     missing = len(data) + omitted - len(kept.encode())
     return f"{kept} … [line cut: {missing:,} bytes left out]"
 

@@ -210,6 +210,16 @@ KEPT = MAX - 64
             "x" + "🚀" * ((KEPT - 1) // 4) + f" … [line cut: {4 * (MAX - KEPT // 4 + 1):,} bytes left out]",
         ),
         # A surrogate counts as the U+FFFD that it becomes.
+        # Nor into an escape code: the mark would become part of it.
+        *(
+            (
+                "x" * (KEPT - cut) + code + "x" * MAX,
+                "x" * (KEPT - cut) + f" … [line cut: {MAX + len(code):,} bytes left out]",
+            )
+            for code in ("\x1b[1;38;5;208m", "\x1b]8;;https://example.com\x07", "\x1b(B")
+            for cut in range(1, len(code))
+        ),
+        ("x" * (KEPT - 4) + "\x1b[0m" + "x" * MAX, "x" * (KEPT - 4) + f"\x1b[0m … [line cut: {MAX:,} bytes left out]"),
         ("\ud800" + "x" * MAX, "\ufffd" + "x" * (KEPT - 3) + " … [line cut: 67 bytes left out]"),
     ],
     ids=lambda value: repr(value[:12]) + str(len(value)),

@@ -246,7 +246,7 @@ def test_lines_that_look_like_something_else_are_lines(number: int, expected: li
         (194, 16_361, "i", 1_032_256),
         (195, 16_361, "aa", 1_032_256),
         (198, 16_357, "🚀🚀", 3_728),
-        (200, 16_355, "a\x1b[", 210),
+        (200, 16_353, "aa", 212),
         (201, 16_353, "a👨\u200d", 218),
         (304, 16_355, f"a{MASK}bbbbb", 195),
     ],
