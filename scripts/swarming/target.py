@@ -62,6 +62,7 @@ def _own(redis: str | None, workers: int) -> Iterator[Stack]:
         os.environ["DEPLOYTAIL_HOME"] = parts.enter_context(tempfile.TemporaryDirectory(prefix="deploytail-swarm-"))
         os.environ.setdefault("DEPLOYTAIL_MAX_WATCHERS_PER_CALLER", _MAX_WATCHERS)  # all of them come from here
         os.environ.setdefault("DEPLOYTAIL_MAX_WATCHERS", _MAX_WATCHERS)
+        os.environ.setdefault("DEPLOYTAIL_LOG_LEVEL", "error")  # that a worker is reaped is what some faults are for
         say("no deploytail is running: the swarm starts one of its own, which goes with it")
         yield parts.enter_context(stack(redis_url=redis, port=0, workers=workers, say=say))
 
