@@ -1,5 +1,6 @@
 """The README's examples run as they stand."""
 
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from producer.library import read_log
 from producer.status import Status
 from scripts.embedded import valkey
+from scripts.scenarios import check
 from tests.helpers import ROOT
 
 
@@ -34,3 +36,13 @@ def test_the_python_examples_write_whole_deploys(tmp_path: Path, monkeypatch: py
         snapshots = [read_log("shop", deploy.decode()) for deploy in client.zrange("app:shop:deploys", 0, -1)]
     assert [(s.state.status, s.state.proof.lines) for s in snapshots] == [(Status.COMPLETE, 2)] * len(blocks)
     assert len(blocks) == 2
+
+
+def test_the_scenario_in_the_guide_is_one(tmp_path: Path) -> None:
+    """It is in order as it stands, plays under any seed, and fails in its own words."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, "utf-8")
+    scenario, likely = check(file)
+    assert (scenario.scenario, [step.step for step in scenario.steps]) == ("mine", ["pack", "upload"])
+    assert likely.lines[0] < likely.lines[1]

@@ -19,6 +19,7 @@ from tests.e2e import clients
 from tests.e2e.clients import Seen, Watch
 from tests.faults import FaultProxy, Faults
 from tests.helpers import Service
+from worker.job import run_deploy
 
 NASTY = (
     "Downloading bundle from S3...", "", "\r", "tab\tand\x1b[32mcolour\x1b[0m", "a\n\ndata: {}\n\nevent: done",
@@ -67,6 +68,19 @@ def test_each_client_gets_the_whole_log_at_any_time(watch: Watch, name: str, api
         seen = {phase: running[phase].result() for phase in start}
     stored = _as_seen(deploy, valkey, lines_only=name in clients.DOCUMENTED)
     assert {phase: _differs(stored, events) for phase, events in seen.items()} == dict.fromkeys(start)
+
+
+@pytest.mark.parametrize(("watch", "name"), [(name, name) for name in ALL], indirect=["watch"], ids=ALL)
+def test_each_client_gets_every_awkward_line(
+    watch: Watch, name: str, api: Service, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the torture scenario, whatever a line holds."""
+    monkeypatch.setenv("DEPLOYTAIL_REDIS_URL", valkey)
+    deploy = create_deploy("shop", url=valkey)
+    assert run_deploy("shop", deploy, "torture", speed=0) == "complete"
+    stored = _as_seen(deploy, valkey, lines_only=name in clients.DOCUMENTED)
+    assert len(stored) > 600
+    assert _differs(stored, watch(api.stream_url("shop", deploy))) is None
 
 
 @pytest.mark.parametrize("watch", EVENT_SOURCES, indirect=True)
