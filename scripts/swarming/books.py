@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import httpx2
 
@@ -13,16 +13,9 @@ from producer.keys import Keys
 from producer.proof import Proof
 from producer.status import Status
 from producer.store import AsyncStore
+from scripts.swarming.ledger import Standing
 
 _REQUESTS_AT_ONCE = 8
-
-
-class Standing(NamedTuple):
-    """The status of a deploy, why it ended, and the proof of what is stored of it so far."""
-
-    status: Status
-    error: str | None
-    proof: Proof
 
 
 class Books(Protocol):

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from producer.keys import Keys
 from producer.proof import Proof
 from producer.status import Status
-from scripts.swarming.books import Standing
 from scripts.swarming.messages import Told
 from scripts.swarming.plan import Join, Planned
 
@@ -15,6 +15,14 @@ _SHOWN_VIOLATIONS = 20
 _PLAYS_SECONDS = 30.0  # more than its scenario takes: a worker that dies is found out in ten
 _QUEUED_SECONDS = 60.0  # in which nothing at all moves
 _STREAM_SECONDS = 30.0  # for all streams to end, once their deploy has
+
+
+class Standing(NamedTuple):
+    """The status of a deploy, why it ended, and the proof of what is stored of it so far."""
+
+    status: Status
+    error: str | None
+    proof: Proof
 
 
 @dataclass(eq=False, slots=True)

@@ -14,9 +14,8 @@ from producer.keys import Keys
 from producer.proof import Proof
 from producer.status import Status
 from scripts.swarming import watching
-from scripts.swarming.books import Standing
 from scripts.swarming.histogram import Histogram
-from scripts.swarming.ledger import Deploy, Ledger
+from scripts.swarming.ledger import Deploy, Ledger, Standing
 from scripts.swarming.messages import Report, Told, Watch
 from scripts.swarming.plan import END, START, Join, Plan, Planned, UsageError, parse_mix
 from scripts.swarming.scenes import course, need, size
