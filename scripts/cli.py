@@ -1,7 +1,6 @@
 """The command line. Each command is thin: it parses, finds the addresses, and calls the module that does the work."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
@@ -155,33 +154,6 @@ def run(
                 app_id, command, deploy_id=deploy_id, message=message, mask=mask or [], tty=tty, redis_url=redis
             )
         )
-
-
-@app.command()
-def record(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
-    file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; by default it is named after the command."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where there is one.")] = False,
-    title: Annotated[str | None, typer.Option("--title", "-t", help="What the recording is about.")] = None,
-    mask: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Mask the value of this environment variable.")
-    ] = None,
-    tty: Annotated[
-        bool, typer.Option("--tty/--no-tty", help="Run it under a terminal, so that it keeps its colours.")
-    ] = True,
-) -> None:
-    """Run a real command here and record its output with its timing, as an asciicast that 'enqueue' plays.
-
-    The exit status is the command's; 127 or 126 where it cannot be started, 74 where the recording is not whole.
-    """
-    from scripts.record import record as record_command
-    from scripts.run import UsageError
-
-    with errors(UsageError):
-        sys.exit(record_command(command, file=file, overwrite=overwrite, title=title, mask=mask or [], tty=tty))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands about simulated deploys that need no server: simulate, scenario."""
+"""The commands of the simulator: simulate, scenario, record, swarm; and what enqueue plays."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from producer.simulate import FaultKind
-from scripts.edge import EXIT_USAGE, errors, fail, finite, valid_id
+from scripts.edge import EXIT_USAGE, Api, Json, Redis, errors, fail, finite, valid_id
 
 app = typer.Typer(no_args_is_help=True)
 scenario_app = typer.Typer(no_args_is_help=True, help="List the scenarios, show one, or check one of your own.")
@@ -88,6 +88,107 @@ def check(
             count = len(scenario.steps)
             print(f"{file}: {scenario.scenario}: fine: {count} step{'s'[: count > 1]}, {expectation(likely)}")
     sys.exit(1 if wrong else 0)
+
+
+@app.command()
+def record(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; by default it is named after the command."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where there is one.")] = False,
+    title: Annotated[str | None, typer.Option("--title", "-t", help="What the recording is about.")] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Mask the value of this environment variable.")
+    ] = None,
+    tty: Annotated[
+        bool, typer.Option("--tty/--no-tty", help="Run it under a terminal, so that it keeps its colours.")
+    ] = True,
+) -> None:
+    """Run a real command here and record its output with its timing, as an asciicast that 'enqueue' plays.
+
+    The exit status is the command's; 127 or 126 where it cannot be started, 74 where the recording is not whole.
+    """
+    from scripts.record import record as record_command
+    from scripts.run import UsageError
+
+    with errors(UsageError):
+        sys.exit(record_command(command, file=file, overwrite=overwrite, title=title, mask=mask or [], tty=tty))
+
+
+@app.command()
+def swarm(
+    rate: Annotated[
+        float, typer.Option(callback=finite, help="Deploys that come each second, at random gaps of that average.")
+    ] = 2.0,
+    deploys: Annotated[int | None, typer.Option(metavar="N", help="No more come after so many.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            callback=finite, help="No more come after so many seconds; by default 20, unless --deploys is given."
+        ),
+    ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME:WEIGHT,...",
+            help="What they play, such as node:3,static:1; by default every scenario but torture, evenly.",
+        ),
+    ] = None,
+    faults: Annotated[
+        float, typer.Option(callback=finite, help="Share of them that goes wrong in a random way, from 0 to 1.")
+    ] = 0.1,
+    lines_rate: Annotated[
+        float | None,
+        typer.Option(callback=finite, help="Lines a second of each deploy, on average, in place of --speed."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(callback=finite, help="How many times faster than real; 0 waits for nothing.")
+    ] = 30.0,
+    watchers: Annotated[
+        float,
+        typer.Option(
+            callback=finite,
+            help="Watchers of each deploy, on average; some come in the middle, and some after the end.",
+        ),
+    ] = 3.0,
+    apps: Annotated[int, typer.Option(help="How many apps they are deploys of.")] = 3,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same deploys and watchers.")] = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Write the logs from here, without queue and workers: for high rates.")
+    ] = False,
+    as_json: Json = False,
+    api: Api = None,
+    redis: Redis = None,
+) -> None:
+    """Run many deploys and watchers, show how they fare, and check what each watcher got.
+
+    It uses the deploytail at --api, else the one that 'up' runs; with none running, it starts its own.
+
+    Exits 0 where the promise was kept to every watcher, 1 where it was broken.
+    """
+    from scripts.swarming.swarm import swarm as run_swarm
+
+    with errors():
+        sys.exit(
+            run_swarm(
+                rate=rate,
+                deploys=deploys,
+                seconds=seconds,
+                mix=mix,
+                faults=faults,
+                lines_rate=lines_rate,
+                speed=speed,
+                watchers=watchers,
+                apps=apps,
+                seed=seed,
+                direct=direct,
+                as_json=as_json,
+                api=api,
+                redis=redis,
+            )
+        )
 
 
 def played(scenario: str | None, recording: str | None, fail_at: str | None) -> dict[str, str]:

@@ -69,7 +69,7 @@ def stack(
             say(f"Redis    {shown(redis_url)}")
         environment = os.environ | {
             "DEPLOYTAIL_REDIS_URL": redis_url,
-            "DEPLOYTAIL_LOG_LEVEL": "info" if verbose else "warning",
+            "DEPLOYTAIL_LOG_LEVEL": "info" if verbose else os.environ.get("DEPLOYTAIL_LOG_LEVEL", "warning"),
         }
         environment.setdefault("DEPLOYTAIL_STOP_TIMEOUT", "3")
         api, api_url = _start_api(environment, host, port)

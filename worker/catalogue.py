@@ -31,6 +31,13 @@ def recordings() -> dict[str, bytes]:
     return {file.name.removesuffix(".cast"): file.read_bytes() for file in sorted(found, key=lambda file: file.name)}
 
 
+def load() -> None:
+    """Read all of them now, so that no process that is forked afterwards has to."""
+    faults()
+    for name in NAMES:
+        builtin(name)
+
+
 @cache
 def faults() -> Faults:
     """What each kind of fault says where a step has no words of its own."""

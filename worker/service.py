@@ -11,11 +11,14 @@ from typing import Any
 import redis
 from rq import Worker
 from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
 from rq.worker_pool import WorkerPool
 
 from producer.connect import connect
 from producer.reap import Judge
+from producer.simulate import RUN_DEPLOY
 from producer.store import Store
+from worker import catalogue
 from worker.lifetime import die_with_parent
 from worker.reaper import Reaper
 from worker.settings import WorkerSettings
@@ -91,5 +94,8 @@ def run(settings: WorkerSettings, url: str) -> None:
     queue = connect(settings.queue_url or url, retries=_RETRIES)
     store = Store(connect(url))
     judge = Judge(settings.lease, settings.cancel_grace, settings.queue_timeout)
+    # Before the fork of each job: to import and read it all takes a job a tenth of a second.
+    import_attribute(RUN_DEPLOY)
+    catalogue.load()
     pool = Pool(settings, queue, Reaper(store, queue, judge))
     pool.start(burst=settings.burst, logging_level=settings.log_level.upper())

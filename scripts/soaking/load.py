@@ -82,7 +82,7 @@ class Load:
         rng, identity = self._rng, self._identity("w")
         fault: FaultKind | None = rng.choice((None, None, "error"))
         seed = rng.randrange(1000)
-        simulate = {"scenario": "static", "seed": seed, "fault": fault, "speed": rng.choice((0, 2, 4, 10, 40))}
+        simulate = {"scenario": "static", "seed": seed, "fault": fault, "speed": rng.choice((0, 5, 10, 40, 100))}
         *lines, _ = [line.text for line in tell(play(builtin("static"), faults(), seed, app=APP, fault=fault))]
         while True:
             try:
