@@ -154,8 +154,10 @@ def test_a_wrong_body_is_422_and_names_the_field(service: Service, body: Any, lo
         ({"recording": "x", "fault": "hang"}, "a recording goes as it went: leave out fail_at and fault"),
         (
             {"fail_at": "launch"},
-            ("fail_at: scenario static has no step 'launch', but "
-            "download, extract, validate, upload, release, smoke-test"),
+            (
+                "fail_at: scenario static has no step 'launch', but "
+                "download, extract, validate, upload, release, smoke-test"
+            ),
         ),
     ],
 )
