@@ -30,6 +30,7 @@ class Reaper:
         self._store = store
         self._queue = queue
         self._judge = judge
+        self._complained: set[Keys] = set()
 
     def step(self) -> None:
         """One look. Where Redis does not answer throughout, nothing seen so far counts."""
@@ -43,6 +44,7 @@ class Reaper:
         now = time.monotonic()
         self._judge.looked(started, now)
         self._judge.keep([keys for keys, _ in live])
+        self._complained.intersection_update(keys for keys, _ in live)
         lost = self._jobs_lost([state for _, state in live])
         for keys, state in live:
             verdict = self._judge.judge(keys, state, now, redis_time, job_known=state.job not in lost)
@@ -57,7 +59,9 @@ class Reaper:
         except (Moved, Finished, UnknownDeploy):
             pass  # somebody was quicker, or the writer lives
         except DeployLogError as error:
-            log.warning("cannot end %s: %s", keys.member, error)
+            if keys not in self._complained:
+                self._complained.add(keys)
+                log.warning("cannot end %s: %s", keys.member, error)
 
     def _jobs_lost(self, states: list[State]) -> set[str]:
         """The jobs of queued deploys that the queue no longer has, or that are over; none while it is away."""

@@ -81,6 +81,19 @@ def test_what_is_no_deploy_in_the_index_is_tidied(fake_store: Store, keys: Keys)
     assert fake_store.client.zrange(LIVE, 0, -1) == [young.member.encode()]
 
 
+def test_a_deploy_that_cannot_be_ended_is_complained_of_once(
+    fake_store: Store, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is looked at every second, for as long as nobody mends it."""
+    queued(fake_store, keys, "unknown")
+    fake_store.client.set(keys.log, "not a list")
+    reaper = Reaper(fake_store, fake_store.client, Judge(LEASE))
+    for _ in range(3):
+        reaper.step()
+        time.sleep(LEASE)
+    assert [record.message.partition(":")[0] for record in caplog.records] == [f"cannot end {keys.member}"]
+
+
 class Away(Store):
     """A store that does not answer while it is `away`."""
 
