@@ -158,7 +158,7 @@ def test_ctrl_c_ends_the_demo_and_all_of_it(own: dict[str, str], tmp_path: Path)
     with running(own | {"TMPDIR": str(tmp_path)}, "demo") as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith(b"Downloaded"):
+            if line.startswith(b"Downloading bundle"):
                 break
         started = descendants(process.pid)
         process.send_signal(signal.SIGINT)
