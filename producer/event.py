@@ -9,6 +9,7 @@ which some clients split lines at, are escaped as well.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import repeat
 from json.encoder import encode_basestring
 from typing import Annotated, NamedTuple
@@ -114,16 +115,33 @@ def decode(data: bytes) -> Event | None:
 
 def are_lines(entries: Sequence[bytes], first: int) -> bool:
     """Whether all of these are log lines, numbered from `first` on: the quick way to look at many."""
-    joined = b"\n".join(entries)
-    if b"\r" in joined or joined.count(b"\n") != len(entries) - 1:
-        return False
-    if not all(map(bytes.startswith, entries, repeat(_START))):
+    joined = b"".join(entries)
+    if b"\n" in joined or b"\r" in joined or not all(map(bytes.startswith, entries, repeat(_START))):
         return False
     try:
         lines = _LINES.decode_lines(joined)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
     return [line.seq for line in lines] == list(range(first, first + len(entries)))
+
+
+def are_stored_lines(entries: Sequence[bytes], first: int) -> bool:
+    """The same for entries of the list, which holds nothing but what our scripts have put there.
+
+    It looks at the number and the kind of each, and for line breaks, but does not decode the rest: half the time.
+    """
+    joined = b"".join(entries)
+    return (
+        all(map(bytes.startswith, entries, _starts(first, len(entries))))
+        and b"\n" not in joined
+        and b"\r" not in joined
+        and _STATUS not in joined
+    )
+
+
+@lru_cache(maxsize=128)  # most logs are read from their start, in blocks of the same numbers
+def _starts(first: int, count: int) -> list[bytes]:
+    return [b'%s%d,"ts":' % (_START, seq) for seq in range(first, first + count)]
 
 
 _Seq = Annotated[int, Meta(ge=1, le=MAX_SEQ)]
@@ -160,6 +178,7 @@ class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 _FIELDS = msgspec.json.Decoder(_Fields)
 _LINES = msgspec.json.Decoder(_Line)
 _START = b'{"seq":'
+_STATUS = b',"status":"'  # in no log line: the quotes within a text are escaped
 
 
 def _decode(data: bytes) -> _Fields | None:

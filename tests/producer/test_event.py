@@ -1,12 +1,22 @@
 """The one encoding of an event."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.event import MAX_LINE_BYTES, Event, are_lines, clean, decode, encode_line, encode_status
+from producer.event import (
+    MAX_LINE_BYTES,
+    Event,
+    are_lines,
+    are_stored_lines,
+    clean,
+    decode,
+    encode_line,
+    encode_status,
+)
 from producer.proof import Proof
 from producer.status import Status
 
@@ -245,35 +255,60 @@ def test_a_clean_line_is_valid_and_bounded(piece: str | bytes, times: int) -> No
 
 LINES = [encode_line(seq, TS, f"line {seq}", "stdout") for seq in (7, 8, 9)]
 
+NOT_IN_ORDER = [
+    [LINES[0], LINES[2]],
+    [LINES[1], LINES[0]],
+    [*LINES[:2], encode_status(9, TS, Status.COMPLETE, proof=Proof())],
+    [LINES[0], encode_status(8, TS, Status.BUILDING), LINES[2]],
+    [LINES[0], b""],
+    [LINES[0] + b"\n" + LINES[1], b""],
+    [LINES[0] + b"\n" + LINES[1], LINES[2]],
+    [LINES[0], LINES[1] + b"\r"],
+    [LINES[0], LINES[1][:-1] + b"\n}"],
+    [LINES[0], b'{"ts":1,"seq":8,"line":"x"}'],
+    [LINES[0], b'{"seq":88,"ts":1,"line":"x"}'],
+    [LINES[0], b'{"seq":8,"ts":1,"line":"x","status":"failed"}'],
+    [b"garbage"],
+]
+NOT_OURS = [
+    [LINES[0], LINES[1][:-1], LINES[2]],
+    [LINES[0] + LINES[1], LINES[1]],
+    [LINES[0], b'{"seq":8,"ts":NaN,"line":"x"}'],
+    [LINES[0], b'{"seq":8,"ts":1,"line":"\xff"}'],
+    [LINES[0], b'{"seq":8,"ts":1,"line":"\\ud800"}'],
+]
 
-@pytest.mark.parametrize(
-    "entries",
-    [
-        [LINES[0], LINES[2]],
-        [LINES[1], LINES[0]],
-        [*LINES[:2], encode_status(9, TS, Status.COMPLETE, proof=Proof())],
-        [LINES[0], b""],
-        [LINES[0] + b"\n" + LINES[1], b""],
-        [LINES[0] + b"\n" + LINES[1], LINES[2]],
-        [LINES[0], LINES[1][:-1], LINES[2]],
-        [LINES[0], LINES[1] + b"\r"],
-        [LINES[0], LINES[1][:-1] + b"\n}"],
-        [LINES[0], b'{"ts":1,"seq":8,"line":"x"}'],
-        [LINES[0], b'{"seq":8,"ts":1,"line":"x","status":"failed"}'],
-        [LINES[0], b'{"seq":8,"ts":NaN,"line":"x"}'],
-        [LINES[0], b'{"seq":8,"ts":1,"line":"\xff"}'],
-        [LINES[0], b'{"seq":8,"ts":1,"line":"\\ud800"}'],
-        [b"garbage"],
-    ],
-)
+
+@pytest.mark.parametrize("entries", NOT_IN_ORDER + NOT_OURS)
 def test_what_is_not_all_lines_in_order_is_told(entries: list[bytes]) -> None:
     """A hole, a status, bytes that are not ours: then each is looked at by itself."""
     assert not are_lines(entries, 7)
 
 
-def test_lines_in_order_are_told() -> None:
+@pytest.mark.parametrize("entries", NOT_IN_ORDER)
+def test_what_is_not_all_lines_in_order_is_told_of_the_list_too(entries: list[bytes]) -> None:
+    """A hole, a status, a line break: whatever would make the stream a wrong one."""
+    assert not are_stored_lines(entries, 7)
+
+
+@pytest.mark.parametrize("look", [are_lines, are_stored_lines])
+def test_lines_in_order_are_told(look: Callable[[list[bytes], int], bool]) -> None:
     """From their own first number on, and from no other."""
-    assert [are_lines(LINES, first) for first in (6, 7, 8)] == [False, True, False]
+    assert [look(LINES, first) for first in (6, 7, 8)] == [False, True, False]
+
+
+@given(
+    st.lists(st.tuples(st.integers(7, 10), st.text() | st.sampled_from(Status)), min_size=1, max_size=4)
+    | st.lists(st.text(), min_size=1, max_size=4).map(lambda texts: list(enumerate(texts, 7)))
+)
+def test_of_our_own_events_both_looks_say_the_same(events: list[tuple[int, str | Status]]) -> None:
+    """Whatever is in a text: quotes, commas, what looks like a status."""
+    entries = [
+        encode_status(seq, TS, what) if isinstance(what, Status) else encode_line(seq, TS, clean(what), step=what[:9])
+        for seq, what in events
+    ]
+    right = all(seq == 7 + at and not isinstance(what, Status) for at, (seq, what) in enumerate(events))
+    assert (are_lines(entries, 7), are_stored_lines(entries, 7)) == (right, right)
 
 
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([*LINES, b'{"seq":7', b"\n", b"}"]), min_size=1, max_size=4))
