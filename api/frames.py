@@ -6,6 +6,7 @@ event of a blank line that follows them.
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from producer.event import Event
 
@@ -21,7 +22,15 @@ def event(event: Event) -> bytes:
 
 def lines(entries: Sequence[bytes], first: int) -> bytes:
     """The frames of log lines, as they are stored, numbered from `first` on: a block."""
-    return b"".join([b"id: %d\ndata: %s\n\n" % numbered for numbered in enumerate(entries, first)])
+    pieces = [b"\n\n"] * (3 * len(entries))
+    pieces[::3] = _heads(first, len(entries))
+    pieces[1::3] = entries
+    return b"".join(pieces)
+
+
+@lru_cache(maxsize=128)  # most logs are read from their start, in blocks of the same numbers
+def _heads(first: int, count: int) -> list[bytes]:
+    return [b"id: %d\ndata: " % seq for seq in range(first, first + count)]
 
 
 def line_in(block: bytes, seq: int) -> bytes:
@@ -65,7 +74,12 @@ def comment(text: str) -> bytes:
 
 def http_chunk(pieces: Sequence[bytes]) -> bytes:
     """The pieces joined, as one chunk of an HTTP/1.1 body (RFC 9112, section 7.1). They must not all be empty."""
-    return b"".join((b"%x\r\n" % sum(map(len, pieces)), *pieces, b"\r\n"))
+    return b"".join(http_chunk_pieces(pieces))
+
+
+def http_chunk_pieces(pieces: Sequence[bytes]) -> list[bytes]:
+    """The same chunk, to be sent piece by piece."""
+    return [b"%x\r\n" % sum(map(len, pieces)), *pieces, b"\r\n"]
 
 
 def http_chunk_data(chunk: bytes) -> bytes:

@@ -71,7 +71,7 @@ class Live:
                 self.release()
                 return
             # Measured at 1,000 watchers: 9 µs of CPU a frame, nine tenths of it the system call; 28 with a task each.
-            wire = chunk.wire
+            wire = b"".join(chunk.wire)
             for rider in self._riders:
                 rider.transport.write(wire)
             self._cursor, self._seq, self.sent_at = chunk.cursor, chunk.seq, now

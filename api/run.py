@@ -6,6 +6,7 @@ the ids of the frames fall back after a fail-over.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from api import frames
@@ -13,23 +14,25 @@ from api import frames
 CHUNK_BYTES = 256 * 1024
 _CHUNK_FRAMES = 512
 _MOST_FRAMES = 4096
+_PIECE_BYTES = 4096  # frames of more than that on average are not joined
 _SHARED_BYTES = 4 * 1024 * 1024
 
 
 class Chunk(NamedTuple):
-    """Joined frames, the cursor behind them, and the seq of the last event in them.
+    """Frames in a row, the cursor behind them, and the seq of the last event in them.
 
-    `wire` is them as one chunk of an HTTP/1.1 body, so that it can be sent to many as it is; empty for no frames.
+    `wire` is them as one chunk of an HTTP/1.1 body, so that it can be sent to many as it is; empty for no frames. Small
+    frames are joined, and the bytes shared; blocks are pieces of it as they are held, which saves a copy of each log.
     """
 
-    wire: bytes
+    wire: Sequence[bytes]
     cursor: int
     seq: int
 
     @property
     def data(self) -> bytes:
-        """The frames alone."""
-        return frames.http_chunk_data(self.wire) if self.wire else b""
+        """The frames alone, joined."""
+        return frames.http_chunk_data(b"".join(self.wire)) if self.wire else b""
 
 
 class Gap(NamedTuple):
@@ -132,7 +135,7 @@ class Run:
         return Seat(b"", cursor)
 
     def take(self, cursor: int, *, aligned: bool = True) -> Chunk | None:
-        """The next frames from `cursor` on, joined.
+        """The next frames from `cursor` on.
 
         Empty at the end of the run; None where the frames at the cursor are no longer held. Watchers at the same
         place get the same bytes object. An `aligned` chunk ends at the next multiple of some number of frames, so that
@@ -142,12 +145,13 @@ class Run:
             return None
         stop = min(self.end, cursor - cursor % _CHUNK_FRAMES + _CHUNK_FRAMES if aligned else cursor + _MOST_FRAMES)
         shared = self._shared.get(cursor)
-        if shared is not None and (shared.cursor == stop or len(shared.wire) >= CHUNK_BYTES):
+        if shared is not None and (shared.cursor == stop or len(shared.wire[0]) >= CHUNK_BYTES):
             return shared
         taken = self._frames[cursor - self._base : stop - self._base]
         if not taken:
-            return Chunk(b"", cursor, 0)
-        if sum(map(len, taken)) > CHUNK_BYTES:
+            return Chunk([], cursor, 0)
+        size = sum(map(len, taken))
+        if size > CHUNK_BYTES:
             size = 0
             for count, frame in enumerate(taken, 1):
                 size += len(frame)
@@ -155,7 +159,10 @@ class Run:
                     del taken[count:]
                     break
         behind = cursor + len(taken)
-        chunk = Chunk(frames.http_chunk(taken), behind, self._seqs[behind - self._base - 1])
+        seq = self._seqs[behind - self._base - 1]
+        if size > len(taken) * _PIECE_BYTES:
+            return Chunk(frames.http_chunk_pieces(taken), behind, seq)
+        chunk = Chunk([frames.http_chunk(taken)], behind, seq)
         if len(taken) > 1:
             self._share(cursor, chunk)
         return chunk
@@ -193,11 +200,11 @@ class Run:
 
     def _share(self, cursor: int, chunk: Chunk) -> None:
         old = self._shared.pop(cursor, None)
-        self._shared_bytes += len(chunk.wire) - (len(old.wire) if old else 0)
+        self._shared_bytes += len(chunk.wire[0]) - (len(old.wire[0]) if old else 0)
         self._shared[cursor] = chunk
         self._drop_shared()
 
     def _drop_shared(self) -> None:
         while self._shared_bytes > self._shared_most:
             oldest = self._shared.pop(next(iter(self._shared)))
-            self._shared_bytes -= len(oldest.wire)
+            self._shared_bytes -= len(oldest.wire[0])

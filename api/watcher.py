@@ -8,6 +8,7 @@ import fcntl
 import struct
 import sys
 import termios
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -167,10 +168,10 @@ class Watcher:
         if data:
             await self._put_body(data)
 
-    async def send_chunk(self, wire: bytes) -> None:
-        """Send frames that are one HTTP/1.1 chunk already, which may be shared."""
+    async def send_chunk(self, wire: Sequence[bytes]) -> None:
+        """Send frames that are one HTTP/1.1 chunk already, whose pieces may be shared."""
         if self._connection is None:
-            await self.send(frames.http_chunk_data(wire))
+            await self.send(frames.http_chunk_data(b"".join(wire)))
             return
         if not self._started or self._head:
             await self.send(b"")
@@ -313,12 +314,12 @@ class Watcher:
         if self._connection is None:
             await self._put({"type": "http.response.body", "body": data, "more_body": True})
         else:
-            await self._write(self._connection, frames.http_chunk([data]))
+            await self._write(self._connection, frames.http_chunk_pieces([data]))
 
-    async def _write(self, connection: Connection, wire: bytes) -> None:
+    async def _write(self, connection: Connection, wire: Sequence[bytes]) -> None:
         await self._drained(connection)
         if not self._gone:
-            connection.transport.write(wire)
+            connection.transport.writelines(wire)
             self._sent_at = self._loop.time()
             await self._drained(connection)
 

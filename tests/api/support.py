@@ -365,6 +365,10 @@ class Direct:
         assert (int(size, 16), end) == (len(data), b"\r\n")
         self._watch.take(data)
 
+    def writelines(self, pieces: Sequence[bytes]) -> None:
+        """The same, in pieces."""
+        self.write(b"".join(pieces))
+
     def is_full(self) -> bool:
         """Whether the client is slow."""
         return not self._watch.taking.is_set()

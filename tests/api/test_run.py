@@ -26,7 +26,19 @@ def run_of(*seqs: int, size: int = SIZE) -> Run:
 
 def chunk_of(data: bytes, cursor: int, seq: int) -> Chunk:
     """The chunk that holds these frames."""
-    return Chunk(http_chunk([data]) if data else b"", cursor, seq)
+    return Chunk([http_chunk([data])] if data else [], cursor, seq)
+
+
+def joined(chunk: Chunk) -> Chunk:
+    """The same chunk in one piece."""
+    return chunk_of(chunk.data, chunk.cursor, chunk.seq)
+
+
+def chunk_at(run: Run, cursor: int) -> Chunk:
+    """The chunk from a cursor on that is held."""
+    chunk = run.take(cursor)
+    assert chunk is not None
+    return chunk
 
 
 def rest(run: Run, after: int) -> bytes | None:
@@ -63,17 +75,30 @@ def test_watchers_at_the_same_place_share_the_same_bytes() -> None:
 
 def test_a_chunk_is_bounded_and_the_next_goes_on_behind_it() -> None:
     """A chunk ends with the frame that fills it, so that one slow watcher does not hold the whole log in its buffer."""
-    run = run_of(*range(1, 131), size=10_000)
+    run = run_of(*range(1, 431), size=3_000)
     cursor, got, chunks = 0, b"", 0
     while (chunk := run.take(cursor)) and chunk.data:
-        assert len(chunk.data) < CHUNK_BYTES + 10_000
+        assert len(chunk.data) < CHUNK_BYTES + 3_000
         cursor, got, chunks = chunk.cursor, got + chunk.data, chunks + 1
     assert got == b"".join(run._frames)
     assert chunks == 5
-    run.append(frame(131), 131)
+    run.append(frame(431), 431)
     full = run.take(0)
     assert full is not None
     assert full is run.take(0), "a full chunk stays as it is"
+
+
+def test_blocks_are_sent_as_they_are_held_and_small_frames_joined() -> None:
+    """Large frames are pieces of the chunk, not copies that would count as memory; small ones are one piece."""
+    run = run_of(1, 2, size=10_000)
+    chunk = run.take(0)
+    assert chunk is not None
+    assert chunk.wire == [b"%x\r\n" % 20_000, frame(1, 10_000), frame(2, 10_000), b"\r\n"]
+    assert all(piece is held for piece, held in zip(chunk.wire[1:3], run._frames, strict=True))
+    assert run.memory == run.bytes
+    for seq in range(3, 9):
+        run.append(frame(seq), seq)
+    assert joined(chunk_at(run, 0)) == chunk_at(run, 0)
 
 
 def test_watchers_from_different_places_soon_share_their_chunks() -> None:
@@ -305,7 +330,7 @@ def test_a_run_is_a_list_whose_oldest_frames_may_be_gone(operations: list[tuple[
             expected = chunk_of(
                 b"".join(data for data, _, _ in taken), cursor + len(taken), taken[-1][2] if taken else 0
             )
-            assert (chunk, bool(chunk.data)) == (expected, cursor < run.end)
+            assert (joined(chunk), bool(chunk.data)) == (expected, cursor < run.end)
     for after in range(model.last + 1):
         got = rest(run, after)
         assert got == (model.rest(after) if after >= model.floor() else None)

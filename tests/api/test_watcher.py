@@ -1,12 +1,12 @@
 """The watcher: one response's sends, waits and heartbeats, on a fake ASGI connection and with a clock that is told."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import pytest
 
-from api.frames import http_chunk
+from api.frames import http_chunk, http_chunk_pieces
 from api.live import Live
 from api.run import Run
 from api.watcher import HEADERS, HEARTBEAT, HEARTBEAT_SECONDS, STALL_SECONDS, Listener, Watcher, Watchers
@@ -35,6 +35,7 @@ class Connection:
         self.gone = asyncio.Event()
         self.unsent = 0
         self.written: list[bytes] = []
+        self.pieces: list[bytes] = []
         self.listener: Listener | None = None
         scope = {"type": "http", "extensions": {"deploytail.connection": self} if direct else {}}
         self.watcher = Watcher(self.watchers, scope, self._receive, self._send, 1500)
@@ -47,6 +48,11 @@ class Connection:
     def write(self, wire: bytes) -> None:
         """As of a transport: bytes that go over the wire as they are."""
         self.written.append(wire)
+
+    def writelines(self, pieces: Sequence[bytes]) -> None:
+        """The same, in pieces."""
+        self.pieces.extend(pieces)
+        self.write(b"".join(pieces))
 
     def is_full(self) -> bool:
         """As of our server's connection."""
@@ -263,19 +269,19 @@ async def test_the_clock_ticks_for_all_that_are_open(monkeypatch: pytest.MonkeyP
 async def test_on_our_server_the_body_goes_straight_to_the_transport(direct: Connection) -> None:
     """As chunks of HTTP/1.1, shared ones as they are; start and end stay the server's."""
     watcher = direct.watcher
-    shared = http_chunk([b"shared"])
+    shared = http_chunk_pieces([b"shared"])
     await watcher.send_chunk(shared)
     await watcher.send(b"own")
     await watcher.finish()
     assert direct.sent == [START, END]
-    assert direct.written == [http_chunk([RETRY]), shared, http_chunk([b"own"])]
-    assert direct.written[1] is shared
+    assert direct.written == [http_chunk([RETRY]), b"".join(shared), http_chunk([b"own"])]
+    assert shared[1] is next(piece for piece in direct.pieces if piece == b"shared")
     watcher.close()
 
 
 async def test_on_any_server_a_chunk_is_sent_without_its_framing(connection: Connection) -> None:
     """The server frames it by itself."""
-    await connection.watcher.send_chunk(http_chunk([b"shared"]))
+    await connection.watcher.send_chunk([http_chunk([b"shared"])])
     assert connection.sent == [START, body(RETRY + b"shared")]
     connection.watcher.close()
 
