@@ -140,11 +140,7 @@ class Follow:
         if state.first_seq > self.last + 1:
             self._gap(min(state.first_seq - 1, state.seq), frames.TRIMMED)
         for at in range(0, len(entries), _BLOCK):
-            block = entries[at : at + _BLOCK]
-            if self.last + len(block) <= state.seq and are_stored_lines(block, self.last + 1):
-                self._append_lines(block)
-            else:
-                self._catch_up_singly(block, state)
+            self._catch_up_block(entries[at : at + _BLOCK], state)
         if self.last < state.seq:
             if state.status.terminal:
                 if self.last < state.seq - 1:
@@ -152,6 +148,17 @@ class Follow:
                 self._append(terminal_event(state))
             else:
                 self._gap(state.seq, frames.LOST)
+
+    def _catch_up_block(self, entries: list[bytes], state: State) -> None:
+        """Append what are the next lines as blocks, and what is among them by itself."""
+        if self.last + len(entries) <= state.seq and are_stored_lines(entries, self.last + 1):
+            self._append_lines(entries)
+        elif len(entries) > 8:
+            half = len(entries) // 2
+            self._catch_up_block(entries[:half], state)
+            self._catch_up_block(entries[half:], state)
+        else:
+            self._catch_up_singly(entries, state)
 
     def _catch_up_singly(self, entries: list[bytes], state: State) -> None:
         for event in map(decode, entries):
@@ -213,12 +220,16 @@ class Follow:
 
     def _append_lines(self, entries: list[bytes]) -> None:
         """Add the next log lines as blocks: a cold log is framed in a fifth of the time that single events take."""
-        # A block is sent and dropped as a whole, so it is kept small.
-        size = max(1, min(len(entries), len(entries) * _BLOCK_BYTES // sum(map(len, entries))))
-        for at in range(0, len(entries), size):
-            block = entries[at : at + size]
-            self.run.append_block(frames.lines(block, self.last + 1), self.last + 1, self.last + len(block))
-            self.last += len(block)
+        first, last = self.last + 1, self.last + len(entries)
+        block = frames.lines(entries, first)
+        if len(block) > _BLOCK_BYTES and first < last:
+            # A block is sent and dropped as a whole, so it is kept small.
+            half = len(entries) // 2
+            self._append_lines(entries[:half])
+            self._append_lines(entries[half:])
+            return
+        self.run.append_block(block, first, last)
+        self.last = last
 
     def _gap(self, last: int, reason: str) -> None:
         self.run.append_gap(Gap(self.last + 1, last, reason))

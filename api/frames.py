@@ -6,12 +6,13 @@ event of a blank line that follows them.
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 
-from producer.event import Event
+from producer.event import Event, Numbered
 
 DONE = "done"
 TRIMMED, LAGGED, LOST = "trimmed", "lagged", "lost"
+
+_HEADS = Numbered(b"id: %d\ndata: ")
 
 
 def event(event: Event) -> bytes:
@@ -23,14 +24,9 @@ def event(event: Event) -> bytes:
 def lines(entries: Sequence[bytes], first: int) -> bytes:
     """The frames of log lines, as they are stored, numbered from `first` on: a block."""
     pieces = [b"\n\n"] * (3 * len(entries))
-    pieces[::3] = _heads(first, len(entries))
+    pieces[::3] = _HEADS.run(first, len(entries))
     pieces[1::3] = entries
     return b"".join(pieces)
-
-
-@lru_cache(maxsize=128)  # most logs are read from their start, in blocks of the same numbers
-def _heads(first: int, count: int) -> list[bytes]:
-    return [b"id: %d\ndata: " % seq for seq in range(first, first + count)]
 
 
 def line_in(block: bytes, seq: int) -> bytes:

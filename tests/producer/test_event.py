@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from producer.event import (
     MAX_LINE_BYTES,
     Event,
+    Numbered,
     are_lines,
     are_stored_lines,
     clean,
@@ -319,3 +320,11 @@ def test_what_counts_as_lines_is_what_each_decodes_to(entries: list[bytes]) -> N
         event is not None and event.line is not None and event.seq == 7 + at for at, event in enumerate(decoded)
     )
     assert are_lines(entries, 7) == right
+
+
+@pytest.mark.parametrize("first", [0, 7, 9_996, 9_997, 9_998, 10_000, 2**53])
+def test_numbered_bytes_are_the_same_kept_or_made(first: int) -> None:
+    """Whether all, some or none of the numbers are among those that are kept."""
+    numbered = Numbered(b"<%d>")
+    expected = [b"<%d>" % number for number in range(first, first + 3)]
+    assert [numbered.run(first, 3), numbered.run(first, 3), numbered.run(first, 0)] == [expected, expected, []]
