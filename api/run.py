@@ -149,7 +149,7 @@ class Run:
             return shared
         taken = self._frames[cursor - self._base : stop - self._base]
         if not taken:
-            return Chunk([], cursor, 0)
+            return Chunk((), cursor, 0)
         size = sum(map(len, taken))
         if size > CHUNK_BYTES:
             size = 0

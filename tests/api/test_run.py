@@ -26,7 +26,7 @@ def run_of(*seqs: int, size: int = SIZE) -> Run:
 
 def chunk_of(data: bytes, cursor: int, seq: int) -> Chunk:
     """The chunk that holds these frames."""
-    return Chunk([http_chunk([data])] if data else [], cursor, seq)
+    return Chunk([http_chunk([data])] if data else (), cursor, seq)
 
 
 def joined(chunk: Chunk) -> Chunk:
