@@ -359,11 +359,15 @@ class Direct:
         return self
 
     def write(self, wire: bytes) -> None:
-        """One chunk of a body in HTTP/1.1."""
-        size, _, rest = wire.partition(b"\r\n")
-        data, end = rest[:-2], rest[-2:]
-        assert (int(size, 16), end) == (len(data), b"\r\n")
-        self._watch.take(data)
+        """Whole chunks of a body in HTTP/1.1."""
+        taken = b""
+        while wire:
+            head, _, wire = wire.partition(b"\r\n")
+            size = int(head, 16)
+            data, end, wire = wire[:size], wire[size : size + 2], wire[size + 2 :]
+            assert (len(data), end) == (size, b"\r\n")
+            taken += data
+        self._watch.take(taken)
 
     def writelines(self, pieces: Sequence[bytes]) -> None:
         """The same, in pieces."""

@@ -267,14 +267,14 @@ async def test_the_clock_ticks_for_all_that_are_open(monkeypatch: pytest.MonkeyP
 
 
 async def test_on_our_server_the_body_goes_straight_to_the_transport(direct: Connection) -> None:
-    """As chunks of HTTP/1.1, shared ones as they are; start and end stay the server's."""
+    """As chunks of HTTP/1.1, shared ones as they are and the first in one write; start and end stay the server's."""
     watcher = direct.watcher
     shared = http_chunk_pieces([b"shared"])
     await watcher.send_chunk(shared)
     await watcher.send(b"own")
     await watcher.finish()
     assert direct.sent == [START, END]
-    assert direct.written == [http_chunk([RETRY]), b"".join(shared), http_chunk([b"own"])]
+    assert direct.written == [http_chunk([RETRY]) + b"".join(shared), http_chunk([b"own"])]
     assert shared[1] is next(piece for piece in direct.pieces if piece == b"shared")
     watcher.close()
 
