@@ -21,6 +21,7 @@ from producer.state import Snapshot, State
 
 MAX_HELD = 10_000
 _BLOCK = 100
+_FEW = 8  # so many are looked at one by one
 _BLOCK_BYTES = 32 * 1024
 
 
@@ -153,7 +154,7 @@ class Follow:
         """Append what are the next lines as blocks, and what is among them by itself."""
         if self.last + len(entries) <= state.seq and are_stored_lines(entries, self.last + 1):
             self._append_lines(entries)
-        elif len(entries) > 8:
+        elif len(entries) > _FEW:
             half = len(entries) // 2
             self._catch_up_block(entries[:half], state)
             self._catch_up_block(entries[half:], state)
