@@ -37,7 +37,7 @@ def alone(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("fault", "status", "note"),
     [
-        (None, 0, "complete: 40 lines, 5.6 s at speed 1"),
+        (None, 0, "complete: 40 lines, 5.9 s at speed 1"),
         ("error", 1, "failed: "),
         ("cancel", 3, "cancelled: "),
         ("crash", 1, "failed: "),
