@@ -157,6 +157,11 @@ class Hub:
     def leave(self, topic: Topic) -> None:
         """Stop watching. With the last watcher the topic goes; a finished one is kept for the next replay."""
         topic.watchers -= 1
+        # One that is not open yet stays until it is: who comes meanwhile must not have the list read once more.
+        if topic.is_open:
+            self._let_go(topic)
+
+    def _let_go(self, topic: Topic) -> None:
         if topic.watchers:
             return
         self._unsubscribe(topic)
@@ -219,8 +224,7 @@ class Hub:
         if state is not None and known.is_end_of(state):
             topic.read_at = _now()
             topic.open()
-            return
-        if not topic.watchers:
+            self._let_go(topic)
             return
         topic.run = Run()
         topic.follow = Follow(topic.run)
@@ -239,6 +243,7 @@ class Hub:
             self._by_channel[topic.channel] = topic
             self._subscriber.subscribe(topic.channel)
         topic.open()
+        self._let_go(topic)
 
     def _fail(self, topic: Topic, error: Exception) -> None:
         if self._topics.get(topic.keys) is topic:

@@ -270,6 +270,44 @@ async def test_a_finished_deploy_is_read_once_for_all_its_replays(
         await until(lambda: listeners(client, keys) == 0)
 
 
+async def test_watchers_that_leave_at_once_have_a_log_read_once(valkey: str, store: Store, keys: Keys) -> None:
+    """Whoever comes while a read is under way waits for that, also when those who began it have gone."""
+    Deploy(store, keys).finish()
+    async with serving(valkey) as service:
+        gate = service.store.hold("snapshot", 1, after=True)
+        for _ in range(5):
+            watch = service.watch(keys)
+            await gate.arrived.wait()
+            await until(lambda: service.hub.statistics().watchers == 1)
+            await watch.leave()
+        last = service.watch(keys)
+        await until(lambda: service.hub.statistics().watchers == 1)
+        gate.open()
+        assert (await last.read())[-1] == "done"
+        assert service.store.count["snapshot"] == 1
+        await service.empty()
+        assert service.hub.statistics().finished == 1
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["finished", "live"])
+async def test_a_read_that_nobody_waits_for_any_more_leaves_nothing_open(
+    valkey: str, store: Store, client: redis.Redis, keys: Keys, ended: bool
+) -> None:
+    """A finished log is kept for the next replay; a live one is let go of."""
+    deploy = Deploy(store, keys)
+    if ended:
+        deploy.finish()
+    async with serving(valkey) as service:
+        gate = service.store.hold("snapshot", 1, after=True)
+        watch = service.watch(keys)
+        await gate.arrived.wait()
+        await watch.leave()
+        gate.open()
+        await service.empty()
+        assert service.hub.statistics().finished == int(ended)
+        assert listeners(client, keys) == 0
+
+
 async def test_finished_logs_are_kept_within_a_bound_of_bytes(valkey: str, store: Store, keys: Keys) -> None:
     """The oldest replay makes room, and what is counted as held is what is held."""
     memory = 1024 * 1024
