@@ -11,7 +11,7 @@ from producer.simulate import FaultKind
 from worker.actions import Action, Cancel, Crash, End, Line, Part, Play, raw
 from worker.clock import Clock
 from worker.faults import ENDS, Target, Then, check_step, choose
-from worker.pieces import Piece, Pieces, Place, Printer
+from worker.printer import Piece, Pieces, Place, Printer
 from worker.scenario import Fault, Faults, Scenario, Step
 from worker.template import Scope, Template
 from worker.timing import Pacer

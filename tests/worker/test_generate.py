@@ -6,7 +6,7 @@ import pytest
 
 from producer.simulate import FaultKind
 from tests.worker.support import OnlyRandom, Played, every, played, scenario
-from worker import generate, pieces
+from worker import generate, printer
 from worker.actions import Action, Cancel, Crash, End, Line, Part
 from worker.catalogue import faults
 from worker.faults import FaultError
@@ -243,7 +243,7 @@ def test_a_value_that_does_not_fit_stops_the_deploy_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, output: str, said: str
 ) -> None:
     """It can only be seen while it is played."""
-    monkeypatch.setattr(pieces, "_MOST", 1_000)
+    monkeypatch.setattr(printer, "_MOST", 1_000)
     with pytest.raises(TemplateError) as error:
         played(f"steps:\n- {{step: s, output: {output}}}")
     assert str(error.value) == said
