@@ -50,6 +50,7 @@ def _show_both(client: Client) -> int:
         "\nWhere to go next\n"
         f"  {NAME} up                     run it yourself; then, in another terminal:\n"
         f"  {NAME} enqueue {APP} --watch   a fake deploy\n"
+        f"  {NAME} scenario list          what else it can play\n"
         f"  {NAME} run {APP} -- make test  a real command as a deploy\n"
         f"  {NAME} --help                 everything else"
     )
