@@ -1,6 +1,7 @@
 """Raw output to lines: what a simulated deploy does, with each piece of output as the lines that it makes up."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from heapq import merge
 from typing import TypeAlias
 
 from producer.lines import Line as Cut
@@ -10,28 +11,28 @@ from worker.actions import Action, Cancel, Crash, End, Line, Part, Play, Returni
 UNFINISHED_MS = 1_000
 """After so long a line that is not finished is shown as far as it goes, as `deploytail run` does."""
 
-Hold: TypeAlias = Callable[[str], int]
+Hold: TypeAlias = Callable[[str, tuple[str, str | None]], int]
 Assembled: TypeAlias = Generator[Line | Cancel | Crash, None, End]
 
 
-def assemble(play: Play, hold: Hold = lambda _: 0) -> Assembled:
+def assemble(play: Play, hold: Hold = lambda _text, _sequence: 0) -> Assembled:
     """The same with lines only, of valid Unicode.
 
-    `hold` tells how much of an unfinished line may be the start of a secret.
+    `hold` tells how much of an unfinished line, of this sequence of stream and step, may be the start of a secret. It
+    may go by the lines before: each is handed out first.
     """
     streams: dict[str, _Stream] = {}
     now = told = 0
     actions = Returning(play)
     for action in actions:
         now += action.delay_ms
-        waited = [line for stream in streams.values() for line in stream.wait(now)]
-        for line in sorted(waited, key=lambda line: line.delay_ms):
+        for line in merge(*(stream.wait(now) for stream in streams.values()), key=lambda line: line.delay_ms):
             yield line._replace(delay_ms=line.delay_ms - told)
             told = line.delay_ms
         for made in _take(action, streams, now, hold):
             yield made._replace(delay_ms=now - told)
             told = now
-    for line in (line for stream in streams.values() for line in stream.end(now)):
+    for line in _ends(streams, now):
         yield line._replace(delay_ms=now - told)
         told = now
     return actions.value._replace(delay_ms=actions.value.delay_ms + now - told)
@@ -39,7 +40,7 @@ def assemble(play: Play, hold: Hold = lambda _: 0) -> Assembled:
 
 def _take(
     action: Action, streams: dict[str, "_Stream"], now: int, hold: Hold
-) -> list[Line] | list[Cancel] | list[Crash]:
+) -> list[Line] | list[Line | Cancel] | list[Crash]:
     match action:
         case Part():
             return streams.setdefault(action.stream, _Stream(hold)).feed(action, action.data, now)
@@ -48,17 +49,22 @@ def _take(
             if stream is None or not stream.begun:
                 return [action._replace(text=raw(action.text).decode("utf-8", "replace"))]
             return stream.feed(action, raw(action.text) + b"\n", now)
-        case Cancel():
-            return [action]
+        case Cancel():  # nothing more comes, so that what is there is all there is
+            return [*_ends(streams, now), action]
         case Crash():
             return [action]
+
+
+def _ends(streams: dict[str, "_Stream"], now: int) -> Iterator[Line]:
+    for stream in streams.values():
+        yield from stream.end(now)
 
 
 class _Stream:
     """Output of one stream that is not a whole line yet. The lines that it gives have their time as their delay."""
 
     def __init__(self, hold: Hold) -> None:
-        self._splitter = LineSplitter(hold)
+        self._splitter = LineSplitter(lambda text: hold(text, (self._like.stream, self._like.step)))
         self._like = Line(0, "")  # whose step and level a line has: those of its beginning
         self._due = 0
 
@@ -82,14 +88,14 @@ class _Stream:
             self._due = now + UNFINISHED_MS
         return lines
 
-    def wait(self, now: int) -> list[Line]:
+    def wait(self, now: int) -> Iterator[Line]:
         """What is shown until `now` because its line goes unfinished for long."""
-        lines = []
         while self._splitter.pending and self._due <= now:
-            if (part := self._splitter.flush()) is not None:
-                lines.append(self._line(part, self._due))
-            self._due += UNFINISHED_MS
-        return lines
+            due, part = self._due, self._splitter.flush()
+            # What is not shown now is not shown later either, before more comes.
+            self._due += UNFINISHED_MS * (1 if part else (now - due) // UNFINISHED_MS + 1)
+            if part:
+                yield self._line(part, due)
 
     def end(self, now: int) -> list[Line]:
         """The rest, when nothing more comes."""
