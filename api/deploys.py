@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from api import schemas
+from api.body import route_decoding
 from api.errors import QueueAway
 from api.schemas import Cancelled, Deploy, DeployList, DeployQueued, DeployRequest, ErrorResponse
 from api.services import AppId, DeployId, Services, ServicesOf
@@ -21,7 +22,7 @@ from producer.keys import Keys
 from producer.library import new_id, new_token
 from producer.status import Status
 
-router = APIRouter(prefix="/v1/apps/{app_id}", tags=["Apps"])
+router = APIRouter(prefix="/v1/apps/{app_id}", tags=["Apps"], route_class=route_decoding(DeployRequest))
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "Bad Request"},

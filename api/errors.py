@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.body import InvalidBody
 from api.limits import TooManyWatchers
 from api.schemas import ErrorDetail, ErrorResponse
 from producer.errors import (
@@ -23,6 +24,7 @@ from producer.errors import (
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
+_MAX_PROBLEMS = 20
 
 TYPES = {
     400: "BadRequestError",
@@ -120,8 +122,14 @@ async def _of_validation(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     kept = ("loc", "msg", "type")
-    detail = [{key: problem[key] for key in kept} for problem in error.errors()]
+    detail = [{key: problem[key] for key in kept} for problem in error.errors()[:_MAX_PROBLEMS]]
     return JSONResponse({"detail": detail}, 422)
+
+
+async def _of_body(_: Request, error: Exception) -> Response:
+    if not isinstance(error, InvalidBody):
+        raise error
+    return JSONResponse({"detail": [error.problem]}, 422)
 
 
 async def _of_bug(_: Request, __: Exception) -> Response:
@@ -132,6 +140,7 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respon
     DeployLogError: _of_log,
     QueueAway: _of_queue,
     TooManyWatchers: _of_limit,
+    InvalidBody: _of_body,
     HTTPException: _of_http,
     RequestValidationError: _of_validation,
     Exception: _of_bug,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from producer.deploys import Request
 from producer.keys import ID_PATTERN, Keys
@@ -13,7 +14,17 @@ from producer.simulate import MAX_DEFINITION_CHARACTERS, MAX_RECORDING_CHARACTER
 from producer.state import State
 from producer.status import Status
 
+MIN_SPEED, MAX_SPEED = 0.001, 1_000_000
+
+
+def _speed(value: float) -> float:
+    if 0 < value < MIN_SPEED:
+        raise PydanticCustomError("speed", "Input should be 0, or at least {least}", {"least": MIN_SPEED})
+    return value
+
+
 Identifier = Annotated[str, Field(pattern=ID_PATTERN)]
+Speed = Annotated[float, Field(ge=0, le=MAX_SPEED, allow_inf_nan=False), AfterValidator(_speed)]
 
 
 class ErrorDetail(BaseModel):
@@ -46,7 +57,7 @@ class Pace(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = Field(0, ge=0, lt=2**63)
-    speed: float = Field(1.0, ge=0, le=1_000_000, allow_inf_nan=False)
+    speed: Speed = 1.0
     max_idle: float | None = Field(
         None, ge=0, le=86_400, allow_inf_nan=False, description="No pause is longer, in seconds."
     )
@@ -59,23 +70,31 @@ class Simulate(Pace):
 
     scenario: ScenarioName | None = Field(None, description="By default `static`.")
     definition: str | None = Field(
-        None, max_length=MAX_DEFINITION_CHARACTERS, description="A scenario file of your own (YAML)."
+        None,
+        min_length=1,
+        max_length=MAX_DEFINITION_CHARACTERS,
+        description="A scenario file of your own (YAML). "
+        "It is read when the deploy starts: one with a mistake fails as `invalid_scenario`, and its log says why.",
     )
     recording: str | None = Field(
-        None, max_length=MAX_RECORDING_CHARACTERS, description="An asciicast, or a log with or without time stamps."
+        None,
+        min_length=1,
+        max_length=MAX_RECORDING_CHARACTERS,
+        description="An asciicast, or a log with or without time stamps. "
+        "It is read when the deploy starts: one that cannot be played fails as `invalid_recording`.",
     )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         given = [name for name in ("scenario", "definition", "recording") if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"give one of {' and '.join(given)}")
+            raise PydanticCustomError("too_many", "give one of {names}", {"names": " and ".join(given)})
         if self.recording is not None and (self.fail_at or self.fault):
-            raise ValueError("a recording goes as it went: leave out fail_at and fault")
+            raise PydanticCustomError("recording", "a recording goes as it went: leave out fail_at and fault")
         if not given:
             self.scenario = "static"
-        if self.scenario and self.fail_at and self.fail_at not in (steps := STEPS[self.scenario]):
-            raise ValueError(f"fail_at: scenario {self.scenario} has no step {self.fail_at!r}, but {', '.join(steps)}")
+        if self.scenario and self.fail_at and self.fail_at not in STEPS[self.scenario]:
+            raise _no_step(self.scenario, self.fail_at)
         return self
 
 
@@ -174,6 +193,16 @@ def request(body: DeployRequest, job: str, queued_by: str | None) -> Request:
         job=job,
         simulate=_simulated(body.simulate).model_dump_json(),
     )
+
+
+def _no_step(scenario: ScenarioName, step: str) -> ValidationError:
+    """An error of the field, which a validator of the whole model cannot raise otherwise."""
+    said = PydanticCustomError(
+        "no_such_step",
+        "scenario {scenario} has no step '{step}', but {steps}",
+        {"scenario": scenario, "step": step, "steps": ", ".join(STEPS[scenario])},
+    )
+    return ValidationError.from_exception_data("Simulate", [InitErrorDetails(type=said, loc=("fail_at",), input=step)])
 
 
 def _time(seconds: float) -> datetime:

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,8 +131,18 @@ def test_an_id_in_use_is_refused(service: Service, store: Store, keys: Keys) -> 
         ({"simulate": {"seed": -1}}, ["body", "simulate", "seed"]),
         ({"simulate": {"seed": 2**63}}, ["body", "simulate", "seed"]),
         ({"simulate": {"speed": -0.1}}, ["body", "simulate", "speed"]),
+        ({"simulate": {"speed": 0.0009}}, ["body", "simulate", "speed"]),
+        ({"simulate": {"speed": 5e-324}}, ["body", "simulate", "speed"]),
+        ({"simulate": {"speed": 1_000_000.1}}, ["body", "simulate", "speed"]),
         ({"simulate": {"max_idle": -1}}, ["body", "simulate", "max_idle"]),
+        ({"simulate": {"max_idle": 86_400.1}}, ["body", "simulate", "max_idle"]),
         ({"simulate": {"speeed": 1}}, ["body", "simulate", "speeed"]),
+        ({"simulate": {"a.b - at `$.c`": 1}}, ["body", "simulate", "a.b - at `$.c`"]),
+        ({"simulate": {"x" * 101: 1}}, ["body", "simulate", "x" * 100]),
+        ({"simulate": {"seed": [1]}}, ["body", "simulate", "seed"]),
+        ({"simulate": []}, ["body", "simulate"]),
+        ({"simulate": {"definition": ""}}, ["body", "simulate", "definition"]),
+        ({"simulate": {"recording": ""}}, ["body", "simulate", "recording"]),
         ({"simulate": {"fault": "explosion"}}, ["body", "simulate", "fault"]),
         ({"simulate": {"definition": "x" * 262_145}}, ["body", "simulate", "definition"]),
         ({"simulate": {"recording": "x" * 8_388_609}}, ["body", "simulate", "recording"]),
@@ -147,25 +158,75 @@ def test_a_wrong_body_is_422_and_names_the_field(service: Service, body: Any, lo
 
 
 @pytest.mark.parametrize(
-    ("simulate", "said"),
+    ("simulate", "where", "said"),
     [
-        ({"scenario": "go", "recording": "x"}, "give one of scenario and recording"),
-        ({"definition": "x", "recording": "x"}, "give one of definition and recording"),
-        ({"recording": "x", "fault": "hang"}, "a recording goes as it went: leave out fail_at and fault"),
+        ({"scenario": "go", "recording": "x"}, [], "give one of scenario and recording"),
+        ({"definition": "x", "recording": "x"}, [], "give one of definition and recording"),
+        ({"recording": "x", "fault": "hang"}, [], "a recording goes as it went: leave out fail_at and fault"),
         (
             {"fail_at": "launch"},
-            (
-                "fail_at: scenario static has no step 'launch', but "
-                "download, extract, validate, upload, release, smoke-test"
-            ),
+            ["fail_at"],
+            "scenario static has no step 'launch', but download, extract, validate, upload, release, smoke-test",
         ),
     ],
 )
-def test_what_does_not_go_together_is_422(service: Service, simulate: dict[str, str], said: str) -> None:
+def test_what_does_not_go_together_is_422(
+    service: Service, simulate: dict[str, str], where: list[str], said: str
+) -> None:
     """With a sentence, before there is a deploy."""
     response = httpx2.post(f"{service.url}/v1/apps/shop/deploy", json={"simulate": simulate})
     (problem,) = response.json()["detail"]
-    assert (response.status_code, problem["msg"]) == (422, f"Value error, {said}")
+    assert (response.status_code, problem["loc"], problem["msg"]) == (422, ["body", "simulate", *where], said)
+
+
+def test_the_bounds_themselves_are_within(service: Service, keys: Keys) -> None:
+    """Of what is a number."""
+    for number, simulate in enumerate(
+        [
+            {"speed": 1_000_000, "max_idle": 86_400, "seed": 2**63 - 1},
+            {"speed": 0.001, "max_idle": 0, "seed": 0},
+            {"speed": 0},
+        ]
+    ):
+        body = {"deploy_id": f"{keys.deploy}-{number}", "simulate": simulate}
+        assert httpx2.post(f"{service.url}/v1/apps/shop/deploy", json=body).status_code == 202
+
+
+_MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "location"),
+    [
+        (b'{"x":[%b[]],"deploy_id":"a b"}' % (b"[]," * (10 * _MIB)), 422, ["body", "deploy_id"]),
+        (b'{"message":[%b[]]}' % (b"[]," * (10 * _MIB)), 422, ["body", "message"]),
+        (
+            b'{"simulate":{%b"k":1}}' % b"".join(b'"k%07d":1,' % key for key in range(1_500_000)),
+            422,
+            ["body", "simulate", "k0000000"],
+        ),
+    ],
+    ids=["lists that are ignored", "lists where there may be none", "unknown fields"],
+)
+def test_a_large_body_does_not_keep_the_others_waiting(
+    service: Service, body: bytes, status: int, location: list[str]
+) -> None:
+    """However many things it holds: only what belongs there is built, and the answer is short."""
+    httpx2.get(f"{service.url}/healthz")  # whatever is slow but once
+    with ThreadPoolExecutor(1) as pool, httpx2.Client(timeout=30) as client:
+        headers = {"Content-Type": "application/json"}
+        large = pool.submit(
+            httpx2.post, f"{service.url}/v1/apps/shop/deploy", content=body, headers=headers, timeout=60
+        )
+        waits = []
+        while not large.done():
+            began = time.monotonic()
+            assert client.get(f"{service.url}/healthz").status_code == 200
+            waits.append(time.monotonic() - began)
+    response = large.result()
+    assert (response.status_code, [problem["loc"] for problem in response.json()["detail"]]) == (status, [location])
+    assert len(response.content) < 1_000
+    assert max(waits) < 0.5
 
 
 @pytest.mark.parametrize("plays", ["definition", "recording"])
@@ -196,7 +257,9 @@ def test_a_body_that_is_too_large_is_413(service: Service, told: bool) -> None:
     assert (response.status_code, response.json()) == (413, error(413, "PayloadTooLargeError", message))
 
 
-@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b'{"simulate": {"speed": NaN}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"{", b"", b"\xff", b'{"simulate": {"speed": NaN}}', b"[" * 100_000, b'{"x":' + b"[" * 100_000]
+)
 def test_a_body_that_is_no_json_is_a_clients_error(service: Service, body: bytes) -> None:
     """Never a 500, whatever the bytes."""
     headers = {"Content-Type": "application/json"}
