@@ -1,6 +1,6 @@
 """Raw output to lines: what a simulated deploy does, with each piece of output as the lines that it makes up."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from heapq import merge
 from typing import TypeAlias
 
@@ -38,9 +38,7 @@ def assemble(play: Play, hold: Hold = lambda _text, _sequence: 0) -> Assembled:
     return actions.value._replace(delay_ms=actions.value.delay_ms + now - told)
 
 
-def _take(
-    action: Action, streams: dict[str, "_Stream"], now: int, hold: Hold
-) -> list[Line] | list[Line | Cancel] | list[Crash]:
+def _take(action: Action, streams: dict[str, "_Stream"], now: int, hold: Hold) -> Sequence[Line | Cancel | Crash]:
     match action:
         case Part():
             return streams.setdefault(action.stream, _Stream(hold)).feed(action, action.data, now)

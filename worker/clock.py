@@ -1,9 +1,11 @@
 """The time inside a simulated deploy, in milliseconds: it goes only as far as it is told."""
 
 from collections.abc import Callable
+from datetime import date
 from random import Random
 
 _DAY_S = 24 * 3600
+_LAST_DAY = date.max.toordinal()
 
 
 class Clock:
@@ -11,7 +13,7 @@ class Clock:
 
     def __init__(self, rng: Random) -> None:
         self.now = 0
-        self._day = 1 + int(rng.random() * 28)
+        self._day = date(2026, 3, 1).toordinal() + int(rng.random() * 28)
         self._begun_s = int(rng.random() * _DAY_S)
         self._step = 0
         self._stop_at, self._stop = 0, 0
@@ -19,7 +21,6 @@ class Clock:
     def begin_step(self) -> None:
         """A step begins now."""
         self._step = self.now
-        self._stop = 0
 
     def turn_back(self, now: int, *, stop_at: int, stop: int) -> None:
         """Show `now` again; from `stop_at` on, show that `stop` milliseconds went by there."""
@@ -33,12 +34,12 @@ class Clock:
 
     def text(self, name: str) -> str | None:
         """What the built-in value `name` shows now; None where it is not one of the clock's."""
-        now = self.now + (self._stop if self.now > self._stop_at else 0)
+        now = self.now + (self._stop if self.now >= self._stop_at else 0)
         since = now - self._step
         seconds = self._begun_s + now // 1000
         shown: dict[str, Callable[[], str]] = {
             "clock": lambda: f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}",
-            "date": lambda: f"2026-03-{self._day + seconds // _DAY_S:02}",
+            "date": lambda: date.fromordinal(min(self._day + seconds // _DAY_S, _LAST_DAY)).isoformat(),
             "elapsed": lambda: f"{since // 1000}.{since % 1000 // 10:02}",
             "elapsed_s": lambda: str(since // 1000),
             "elapsed_ms": lambda: str(since),

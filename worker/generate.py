@@ -72,13 +72,14 @@ class _Deploy:
         general, fault = self._faults.faults[kind], step.faults.get(kind, Fault())
         begun, drawn = self._clock.now, self._rng.getstate()
         pieces = list(self._output(step, scope))
-        over, strikes = self._clock.now, self._strikes(pieces, fault)
+        where = fault.strikes or general.strikes
+        strikes = self._strikes(pieces, where)
         yield from self._actions(iter(pieces[:strikes]))
-        struck = self._clock.now = self._told
-        words = fault if fault.output else general
-        inner = self._printer.valued(scope, words.values)
-        pacer = Pacer(fault.pace or general.pace or step.pace or self._scenario.pace, self._rng)
-        yield from self._actions(self._printer.output(words.output, Place(inner, pacer, self._clock)))
+        if where == "start" or strikes < len(pieces):
+            self._clock.now = max(begun, self._told)
+        struck = self._clock.now
+        own = self._printer.valued(scope, fault.values)
+        yield from self._actions(self._says(step, kind, own))
         match ENDS[kind]:
             case Then.GOES_ON:
                 # Once more from the start, so that the rest tells of the time that went by.
@@ -86,7 +87,7 @@ class _Deploy:
                 self._rng.setstate(drawn)
                 self._clock.turn_back(begun, stop_at=struck, stop=late)
                 rest = list(self._output(step, scope))[strikes:]
-                self._clock.turn_back(over + late, stop_at=0, stop=0)
+                self._clock.turn_back(self._clock.now + late, stop_at=0, stop=0)
                 yield from self._actions(piece._replace(at=piece.at + late) for piece in rest)
                 return None
             case Then.AGAIN:
@@ -103,17 +104,34 @@ class _Deploy:
                 return End("cancelled")
             case Then.FAILS:
                 reason = fault.reason or general.reason or Template(kind)
-                return self._end(inner, reason, fault.detail or general.detail)
+                return self._end(own, reason, fault.detail or general.detail)
 
-    def _strikes(self, pieces: Sequence[Piece], fault: Fault) -> int:
+    def _says(self, step: Step, kind: FaultKind, own: Scope) -> Pieces:
+        """What the fault prints, the step's own words or general ones, and the time that it takes."""
+        general, fault = self._faults.faults[kind], step.faults.get(kind, Fault())
+        pause, scope, clock = fault.pause or general.pause, own, self._clock
+        if not fault.output:
+            others = {name: value for name, value in general.values.items() if name not in fault.values}
+            scope = self._printer.valued(own, others)
+        pacer = Pacer(fault.pace or general.pace or step.pace or self._scenario.pace, self._rng)
+        if pause and ENDS[kind] is Then.FAILS:
+            clock.now += pause.draw(self._rng)
+        yield from self._printer.output(fault.output or general.output, Place(scope, pacer, clock))
+        if pause and ENDS[kind] is not Then.FAILS:
+            clock.now += pause.draw(self._rng)
+
+    def _strikes(self, pieces: Sequence[Piece], where: str | None) -> int:
         """After how many pieces: never in the middle of a line, since what the fault says are lines of their own."""
-        if fault.strikes == "end":
+        if where == "end":
             return len(pieces)
-        first = 1 if fault.strikes == "anywhere" else 0
+        first = 0 if where == "start" else 1
         at = min(len(pieces), first + int(self._rng.random() * max(1, len(pieces) - 1)) * first)
-        while 0 < at < len(pieces) and not pieces[at - 1].whole:
-            at += 1
-        return at
+        begun: set[str] = set()  # the streams that are in the middle of a line
+        for number, piece in enumerate(pieces):
+            if number >= at and not begun:
+                return number
+            (begun.discard if piece.whole else begun.add)(piece.stream)
+        return len(pieces)
 
     def _end(self, scope: Scope, reason: Template | None, detail: Template | None) -> End:
         said, more = (template.render(scope) if template else None for template in (reason, detail))

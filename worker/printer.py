@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from worker.clock import Clock
 from worker.scenario import AnyItem, Each, OneOf, Parallel, Pause, Print, Progress, Repeat, Value, Write
-from worker.template import Scope, TemplateError
+from worker.template import Scope, Template, TemplateError
 from worker.timing import Bursts, Pacer, Span
 
 _STYLES = {
@@ -18,6 +18,8 @@ _STYLES = {
     "gray": "\x1b[90m", "off": "\x1b[0m", "esc": "\x1b", "tab": "\t", "cr": "\r", "lf": "\n",
 }  # fmt: skip
 _MOST = 1_000_000
+_MOST_ITEMS = 5_000_000
+_MOST_CHARACTERS = 256 * 1024 * 1024
 _MOST_TOTAL = 10**15
 
 
@@ -43,13 +45,17 @@ class Place(NamedTuple):
 
 
 class Printer:
-    """Plays items of a deploy of `app`. It raises TemplateError where a value is not what it is used as."""
+    """Plays items of a deploy of `app`.
+
+    It raises TemplateError where a value is not what it is used as, and where the deploy becomes too large: a few
+    lines of a file can ask for more than any machine has.
+    """
 
     def __init__(self, rng: Random, app: str) -> None:
         self.step = ""
         self._rng = rng
         self._app = app
-        self._pieces = 0
+        self._pieces = self._items = self._characters = 0
         self._plays: dict[type, Callable[[Any, Place], Pieces]] = {
             Print: self._print,
             Write: self._write,
@@ -72,11 +78,12 @@ class Printer:
     def valued(self, scope: Scope, values: dict[str, Value]) -> Scope:
         """The scope with these values, drawn one after the other: each may use those before it."""
         for name, value in values.items():
-            scope = scope.inner(**{name: value if isinstance(value, list) else value.render(scope)})
+            scope = scope.inner(**{name: value if isinstance(value, list) else self._render(value, scope)})
         return scope
 
     def output(self, items: list[AnyItem], place: Place) -> Pieces:
         """What the items print, from the time of the place's clock on, which goes on as they take time."""
+        self._items = self._bounded(self._items + 1 + len(items), _MOST_ITEMS, "items")
         for item in items:
             if item.chance is None or self._rng.random() < item.chance:
                 yield from self._plays[type(item)](item, place)
@@ -85,18 +92,18 @@ class Printer:
         pacer = self.pacer(item.pace) or place.pacer
         for template in item.text:
             place.clock.now += pacer.next()
-            yield self._piece(item, template.render(place.scope), place)
+            yield self._piece(item, self._render(template, place.scope), place)
 
     def _write(self, item: Write, place: Place) -> Pieces:
         place.clock.now += (self.pacer(item.pace) or place.pacer).next()
-        yield self._piece(item, item.write.render(place.scope), place, whole=False)
+        yield self._piece(item, self._render(item.write, place.scope), place, whole=False)
 
     def _pause(self, item: Pause, place: Place) -> Pieces:
         place.clock.now += item.pause.draw(self._rng)
         yield from ()
 
     def _progress(self, item: Progress, place: Place) -> Pieces:
-        total = self._count(item.total.render(place.scope), _MOST_TOTAL)
+        total = self._count(self._render(item.total, place.scope), _MOST_TOTAL)
         updates = item.updates.draw(self._rng)
         start, length = place.clock.now, item.over.draw(self._rng)
         # Uneven, as real progress is: shares of the whole that are drawn, and put in order.
@@ -104,11 +111,11 @@ class Printer:
         for at, share in enumerate([*shares, 1.0], 1):
             place.clock.now = start + length * at // updates
             shown = {"done": str(int(share * total)), "total": str(total), "percent": str(int(share * 100))}
-            text = item.progress.render(place.scope.inner(**shown))
+            text = self._render(item.progress, place.scope.inner(**shown))
             yield self._piece(item, text if at == 1 else f"\r{text}", place, whole=at == updates)
 
     def _repeat(self, item: Repeat, place: Place) -> Pieces:
-        count = self._count(item.repeat.render(place.scope), _MOST)
+        count = self._count(self._render(item.repeat, place.scope), _MOST)
         pacer = self.pacer(item.pace) or place.pacer
         for at in range(1, count + 1):
             inner = self.valued(place.scope.inner(**{item.name: str(at), "count": str(count)}), item.values)
@@ -118,7 +125,7 @@ class Printer:
         kept = [one for one in place.scope.items(item.each) if item.keep == 1 or self._rng.random() < item.keep]
         pacer = self.pacer(item.pace) or place.pacer
         for at, one in enumerate(kept, 1):
-            names = {item.name: one.render(place.scope), "i": str(at), "count": str(len(kept))}
+            names = {item.name: self._render(one, place.scope), "i": str(at), "count": str(len(kept))}
             inner = self.valued(place.scope.inner(**names), item.values)
             yield from self.output(item.output, Place(inner, pacer, place.clock))
 
@@ -130,7 +137,9 @@ class Printer:
             own = Scope(self._rng, place.scope.names, partial(self._builtin, clock))
             inner = Place(self.valued(own, branch.values), Pacer(branch.pace or place.pacer.pace, self._rng), clock)
             lines = _joined(self.output(branch.output, inner))
-            branches.append([line._replace(text=branch.prefix.render(inner.scope) + line.text) for line in lines])
+            branches.append(
+                [line._replace(text=self._render(branch.prefix, inner.scope) + line.text) for line in lines]
+            )
             ends.append(clock.now)
         for piece in merge(*branches, key=lambda piece: piece.at):
             place.clock.now = piece.at
@@ -146,10 +155,18 @@ class Printer:
                 return
 
     def _piece(self, item: Print | Write | Progress, text: str, place: Place, *, whole: bool = True) -> Piece:
-        self._pieces += 1
-        if self._pieces > _MOST:
-            raise TemplateError(f"step {self.step!r}: more than {_MOST:,} lines in all")
+        self._pieces = self._bounded(self._pieces + 1, _MOST, "lines")
         return Piece(place.clock.now, text, whole, item.stream, item.level)
+
+    def _render(self, template: Template, scope: Scope) -> str:
+        text = template.render(scope)
+        self._characters = self._bounded(self._characters + len(text), _MOST_CHARACTERS, "characters")
+        return text
+
+    def _bounded(self, count: int, most: int, what: str) -> int:
+        if count > most:
+            raise TemplateError(f"step {self.step!r}: more than {most:,} {what} in all")
+        return count
 
     def _count(self, text: str, most: int) -> int:
         if not re.fullmatch("[0-9]{1,18}", text) or int(text) > most:
@@ -166,9 +183,15 @@ class Printer:
 
 def _joined(pieces: Pieces) -> Pieces:
     """Whole lines only: a task that draws over its line would draw over those of others."""
-    begun = ""
+    begun: dict[str, Piece] = {}  # by stream
+    at = 0
     for piece in pieces:
-        begun += piece.text
-        if piece.whole:
-            yield piece._replace(text=begun)
-            begun = ""
+        at = piece.at
+        before = begun.pop(piece.stream, None)
+        joined = piece if before is None else before._replace(at=at, text=before.text + piece.text, whole=piece.whole)
+        if joined.whole:
+            yield joined
+        else:
+            begun[piece.stream] = joined
+    for piece in begun.values():
+        yield piece._replace(at=at, whole=True)

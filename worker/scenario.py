@@ -1,9 +1,11 @@
 """What a scenario file may hold, as models: steps of output, with values, times, chances and faults of their own."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +21,7 @@ from producer.keys import ID_PATTERN
 from producer.simulate import FaultKind
 from worker.template import Template
 from worker.timing import Bursts, Count, Span
+from worker.words import meant, quoted
 
 BUILTIN = frozenset(
     {
@@ -29,20 +32,42 @@ BUILTIN = frozenset(
 )  # fmt: skip
 """Names that every template may use: see the README's guide."""
 
-_WORD = r"^[a-z_][a-z0-9_]*$"
+MOST_REPEATS = 1_000_000
+MOST_TOTAL = 10**15
+MOST_SECRETS = 100
+MOST_SECRET_CHARACTERS = 16 * 1024
+MOST_SECRET_LINES = 200
+_MOST_VALUES = 500
+
+WORD = r"^[a-z_][a-z0-9_]*$"
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_RANGE = re.compile(r"[0-9]+(\.[0-9]+)?\.\.[0-9]+(\.[0-9]+)?")
+_OUTSIDE = re.compile(r"[a-z0-9_]+(\s*[-+*/]\s*[a-z0-9_]+)+")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if isinstance(inner, str):
+            raise PydanticCustomError("text", "{said}", {"said": read_as_field(key, inner)})
+    if not isinstance(value, str):
+        raise PydanticCustomError("text", "has to be text")
+    return value
+
+
+def read_as_field(key: str, value: str) -> str:
+    """What is said of text that YAML took for a field."""
+    text = quoted(f"{key}: {value}")
+    return f"{text} was read as a field and its value: put it in quotes, or in a block: '- |' and the text below it"
 
 
 def _template(value: Any) -> Template:
-    if not isinstance(value, str):
-        raise PydanticCustomError("text", "has to be text")
-    return Template(value)
+    return Template(_text(value))
 
 
 def _block(value: Any) -> list[Template]:
     """The lines of a block, each a template of its own."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("text", "has to be text")
-    return [Template(line) for line in value.removesuffix("\n").split("\n")]
+    return [Template(line) for line in _text(value).removesuffix("\n").split("\n")]
 
 
 def _value(value: Any) -> Template | list[Template]:
@@ -51,6 +76,25 @@ def _value(value: Any) -> Template | list[Template]:
             raise PydanticCustomError("list", "is an empty list: give it an item")
         return [_template(item) for item in value]
     return _template(value)
+
+
+def _number(most: int) -> Callable[[Any], Template]:
+    """What reads a number up to `most`, or one place that gives it."""
+
+    def number(value: Any) -> Template:
+        template = _template(value)
+        text = template.source.strip()
+        if template.alone or (_DIGITS.fullmatch(text) and int(text) <= most):
+            return template
+        if _DIGITS.fullmatch(text):
+            raise ValueError(f"{text} is too many: at most {most:,}")
+        if _RANGE.fullmatch(text):
+            raise ValueError(f"{quoted(text)}: write ${{{text}}}")
+        if "${" in text and (inside := _OUTSIDE.fullmatch(re.sub(r"\$\{([^{}]*)\}", r"\1", text))):
+            raise ValueError(f"{quoted(text)}: reckon inside: ${{{inside[0]}}}")
+        raise ValueError(f"{quoted(text)} is not a number: write 12, ${{3..9}}, ${{name}} or ${{name/2}}")
+
+    return number
 
 
 def _chance(value: Any) -> float:
@@ -63,6 +107,37 @@ def _chance(value: Any) -> float:
     return chance
 
 
+def _secret(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty: leave it out")
+    if len(value) > MOST_SECRET_CHARACTERS or len(value.splitlines()) > MOST_SECRET_LINES:
+        raise ValueError(f"is too long: at most {MOST_SECRET_CHARACTERS:,} characters in {MOST_SECRET_LINES} lines")
+    return value
+
+
+def _about(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("has a control character or a line break: leave it out")
+    return value
+
+
+def _free(*taken: str) -> Callable[[str], str]:
+    """What refuses the names that have a value of their own there."""
+
+    def free(name: str) -> str:
+        if name in taken:
+            raise ValueError(f"{name!r} is there already, with a value of its own: take another name")
+        return name
+
+    return free
+
+
+def _each(value: Any) -> Any:
+    if isinstance(value, str) and (found := re.fullmatch(r"\$\{(?:pick )?([a-z_][a-z0-9_]*)\}", value)):
+        raise ValueError(f"{value!r}: write the list's name alone, {found[1]}")
+    return value
+
+
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
@@ -72,15 +147,19 @@ def _item(value: Any) -> Any:
 
 
 def _kind(value: Any) -> str | None:
-    kinds = [kind for kind in _KINDS if kind in value] if isinstance(value, dict) else []
+    kinds = [kind for kind in KINDS if kind in value] if isinstance(value, dict) else []
     return kinds[0] if len(kinds) == 1 else None
 
 
 Text: TypeAlias = Annotated[Template, PlainValidator(_template)]
 Lines: TypeAlias = Annotated[list[Template], PlainValidator(_block)]
 Value: TypeAlias = Annotated[Template | list[Template], PlainValidator(_value)]
+Times: TypeAlias = Annotated[Template, PlainValidator(_number(MOST_REPEATS))]
+Total: TypeAlias = Annotated[Template, PlainValidator(_number(MOST_TOTAL))]
 Chance: TypeAlias = Annotated[float, PlainValidator(_chance)]
-Word: TypeAlias = Annotated[str, Field(pattern=_WORD)]
+Word: TypeAlias = Annotated[str, Field(pattern=WORD)]
+Values: TypeAlias = Annotated[dict[Word, Value], Field(max_length=_MOST_VALUES)]
+Secret: TypeAlias = Annotated[str, AfterValidator(_secret)]
 Stream: TypeAlias = Literal["stdout", "stderr"]
 Level: TypeAlias = Literal["debug", "info", "warn", "error"]
 
@@ -105,18 +184,13 @@ class Model(BaseModel):
             known = [field.alias or name for name, field in cls.model_fields.items()]
             for key in value:
                 if key not in known:
-                    text = "is not a field of {what}, which has {known}"
+                    text = "is not a field of {what}, which has {known}{meant}"
                     raise PydanticCustomError(
-                        "unknown", text, {"field": key, "what": cls.what, "known": ", ".join(known)}
+                        "unknown",
+                        text,
+                        {"at": (key,), "what": cls.what, "known": ", ".join(known), "meant": meant(key, known)},
                     )
         return value
-
-    def templates(self) -> Iterator[Template]:
-        """The templates that stand directly in it."""
-        for value in self.__dict__.values():
-            for each in value if isinstance(value, list) else [value]:
-                if isinstance(each, Template):
-                    yield each
 
 
 class Item(Model):
@@ -157,7 +231,7 @@ class Progress(Item):
 
     what = "progress"
     progress: Text
-    total: Text = Template("100")
+    total: Total = Template("100")
     updates: Count = Count("20")
     over: Span
     stream: Stream = "stdout"
@@ -168,9 +242,9 @@ class Repeat(Item):
     """The same so many times, counted by the value `as`, from 1."""
 
     what = "repeat"
-    repeat: Text
-    name: Annotated[Word, Field(alias="as")] = "i"
-    values: dict[Word, Value] = {}
+    repeat: Times
+    name: Annotated[Word, Field(alias="as"), AfterValidator(_free("count"))] = "i"
+    values: Values = {}
     pace: Pace | None = None
     output: "Output"
 
@@ -179,10 +253,10 @@ class Each(Item):
     """The same for each item of a list, or those that `keep` lets through; `i` counts them up to `count`."""
 
     what = "each"
-    each: Word
-    name: Annotated[Word, Field(alias="as")] = "item"
+    each: Annotated[Word, BeforeValidator(_each)]
+    name: Annotated[Word, Field(alias="as"), AfterValidator(_free("count", "i"))] = "item"
     keep: Chance = 1.0
-    values: dict[Word, Value] = {}
+    values: Values = {}
     pace: Pace | None = None
     output: "Output"
 
@@ -192,7 +266,7 @@ class Branch(Model):
 
     what = "a branch"
     prefix: Text = Template("")
-    values: dict[Word, Value] = {}
+    values: Values = {}
     pace: Pace | None = None
     output: "Output"
 
@@ -219,7 +293,7 @@ class OneOf(Item):
     one_of: Annotated[list[Option], Field(min_length=2)]
 
 
-_KINDS = ("text", "write", "pause", "progress", "repeat", "each", "parallel", "one_of")
+KINDS = ("text", "write", "pause", "progress", "repeat", "each", "parallel", "one_of")
 AnyItem: TypeAlias = Annotated[
     Annotated[Print, Tag("text")]
     | Annotated[Write, Tag("write")]
@@ -232,7 +306,7 @@ AnyItem: TypeAlias = Annotated[
     Discriminator(
         _kind,
         custom_error_type="item",
-        custom_error_message=f"has to be text, or fields of which exactly one is of {', '.join(_KINDS)}",
+        custom_error_message="is not an item",  # said in full by worker.problems
     ),
     BeforeValidator(_item),
 ]
@@ -240,13 +314,17 @@ Output: TypeAlias = Annotated[list[AnyItem], BeforeValidator(_one_or_many)]
 
 
 class Fault(Model):
-    """How a step goes wrong in its own words: what is printed, and the deploy's reason. `chance`: by itself."""
+    """How a step goes wrong in its own words: what is printed, and the deploy's reason. `chance`: by itself.
+
+    `pause` is for how long nothing comes: before what a fault prints that ends the deploy, after it where it goes on.
+    """
 
     what = "a fault"
     chance: Chance | None = None
-    strikes: Literal["start", "anywhere", "end"] = "anywhere"
-    values: dict[Word, Value] = {}
+    strikes: Literal["start", "anywhere", "end"] | None = None
+    values: Values = {}
     pace: Pace | None = None
+    pause: Span | None = None
     output: Output = []
     reason: Text | None = None
     detail: Text | None = None
@@ -257,7 +335,7 @@ class Step(Model):
 
     what = "a step"
     step: Annotated[str, Field(pattern=ID_PATTERN)]
-    values: dict[Word, Value] = {}
+    values: Values = {}
     pace: Pace | None = None
     output: Output
     faults: dict[FaultKind, Fault] = {}
@@ -276,19 +354,23 @@ class Scenario(Model):
 
     what = "a scenario"
     scenario: Annotated[str, Field(pattern=ID_PATTERN)]
-    about: Annotated[str, Field(min_length=1, max_length=200)]
-    values: dict[Word, Value] = {}
-    secrets: list[str] = []
+    about: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_about)]
+    values: Values = {}
+    secrets: Annotated[list[Secret], Field(max_length=MOST_SECRETS)] = []
     pace: Pace = Span("5..40")
     steps: Annotated[list[Step], Field(min_length=1)]
     ends: Ending | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        names = [step.step for step in self.steps]
-        for name in names:
-            if names.count(name) > 1:
-                raise PydanticCustomError("twice", "there are two steps {name}", {"name": repr(name)})
+        numbers: dict[str, int] = {}
+        for number, step in enumerate(self.steps, 1):
+            if (first := numbers.setdefault(step.step, number)) != number:
+                raise PydanticCustomError(
+                    "twice",
+                    "is the name of step {first} already: give it another",
+                    {"at": ("steps", number - 1, "step"), "first": first},
+                )
         return self
 
 
@@ -297,32 +379,3 @@ class Faults(Model):
 
     what = "the faults"
     faults: dict[FaultKind, Fault]
-
-
-def nested(part: Model) -> Iterable[tuple[tuple[str | int, ...], Model, set[str]]]:
-    """The parts directly inside `part`: the way to each, and the names that are known in it besides the outer ones."""
-    for name, value in part.__dict__.items():
-        field = type(part).model_fields[name].alias or name
-        for at, each in _members(value):
-            if isinstance(each, Model):
-                yield (field, *at), each, _own_names(each)
-
-
-def _members(value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    if isinstance(value, list):
-        yield from (((at,), each) for at, each in enumerate(value))
-    elif isinstance(value, dict):
-        yield from (((key,), each) for key, each in value.items())
-    else:
-        yield (), value
-
-
-def _own_names(part: Model) -> set[str]:
-    names = set(getattr(part, "values", ()))
-    if isinstance(part, Progress):
-        names |= {"done", "total", "percent"}
-    if isinstance(part, Repeat):
-        names |= {part.name, "count"}
-    if isinstance(part, Each):
-        names |= {part.name, "i", "count"}
-    return names

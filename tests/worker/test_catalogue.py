@@ -15,6 +15,7 @@ from worker.faults import ENDS, Then
 from worker.generate import play
 from worker.reading import ScenarioError
 from worker.recording import check
+from worker.scenario import BUILTIN
 
 _OF_FAILURES = {Then.GOES_ON, Then.AGAIN}
 
@@ -27,6 +28,12 @@ def test_the_contract_names_the_scenarios_and_steps_that_there_are() -> None:
 def test_every_kind_of_fault_has_words() -> None:
     """For steps that have none of their own."""
     assert set(faults().faults) == set(get_args(FaultKind)) == set(ENDS)
+
+
+def test_general_reasons_use_nothing_that_only_general_output_has() -> None:
+    """A step may have output of its own and no reason, and then has no values of the general words."""
+    words = [text for fault in faults().faults.values() for text in (fault.reason, fault.detail) if text]
+    assert {name for text in words for name in text.used | text.lists} <= BUILTIN
 
 
 def test_a_scenario_of_another_version_is_a_sentence() -> None:

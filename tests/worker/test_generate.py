@@ -1,6 +1,6 @@
 """What a deploy does under a scenario and a seed: each item, each fault, to the millisecond."""
 
-from typing import get_args
+from typing import cast, get_args
 
 import pytest
 
@@ -31,6 +31,11 @@ def texts(found: Played) -> list[tuple[int, str]]:
     return [(action.delay_ms, action.text) for action in found.actions if isinstance(action, Line)]
 
 
+def kind_of(fault: str) -> FaultKind:
+    """The kind that this piece of YAML has words for."""
+    return cast("FaultKind", fault.partition(":")[0])
+
+
 @pytest.mark.parametrize(
     ("output", "actions"),
     [
@@ -52,6 +57,10 @@ def texts(found: Played) -> list[tuple[int, str]]:
         ("{parallel: [{prefix: 'a: ', output: [1, {pause: 25}, 2]}, {prefix: 'b: ', pace: 15, output: [x, y, z]}]}",
          [Line(10, "a: 1", "s"), Line(5, "b: x", "s"), Line(15, "b: y", "s"), Line(15, "a: 2", "s"),
           Line(0, "b: z", "s")]),
+        ("{parallel: [{prefix: 'a ', output: [x, {write: y}]}, {pace: 15, output: [{write: p}, q]}]}",
+         [Line(10, "a x", "s"), Line(10, "a y", "s"), Line(10, "pq", "s")]),
+        ("{parallel: [{output: [{write: y}, {text: z, stream: stderr}]}, {pace: 15, output: b}]}",
+         [Line(15, "b", "s"), Line(5, "z", "s", "stderr"), Line(0, "y", "s")]),
         ("[{parallel: [{output: [{pause: 90}]}, {output: a}]}, b]", [Line(10, "a", "s"), Line(90, "b", "s")]),
         ("['${step} ${app} ${elapsed} ${elapsed_ms}', {pause: 71990}, '${elapsed_s} ${elapsed_go} ${total_go}']",
          [Line(10, "s shop 0.01 10", "s"), Line(72000, "72 1m12s 1m12s", "s")]),
@@ -187,6 +196,62 @@ def test_general_values_are_those_of_general_words() -> None:
     assert [text for _, text in texts(played(text, 0, "s", "health-check"))] == ["a", "port 1"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        # own output alone: the general reason has nothing that only general output has
+        ("error: {output: boom}", (["boom"], "step s failed")),
+        # own values and reason alone: the general output is as it always is
+        ("error: {values: {n: '3'}, reason: 'exit ${n}'}", (["error: step 's' exited with status "], "exit 3")),
+        # own values win over general ones of the same name, for general words too
+        ("error: {values: {status: '77'}, reason: 'exit ${status}'}",
+         (["error: step 's' exited with status 77"], "exit 77")),
+        # a general value of the same name does not come into own words
+        ("health-check: {reason: 'port ${port}', detail: '${port}!'}", (None, "port 1")),
+    ],
+)  # fmt: skip
+def test_own_words_have_own_values_and_general_words_general_ones(
+    fault: str, found: tuple[list[str] | None, str]
+) -> None:
+    """Whichever of output, values and reason the step has of its own."""
+    text = f"values: {{port: '1'}}\nsteps:\n- {{step: s, output: a, faults: {{{fault}}}}}"
+    actions, end = played(text, 0, "s", kind_of(fault))
+    said = [action.text.removesuffix("1").removesuffix("2") for action in actions[1:] if isinstance(action, Line)]
+    assert (None if found[0] is None else said, end.reason) == found
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines"),
+    [
+        ("hang: {output: waiting}", [("a", 0), ("waiting", 0), ("b", 4)]),
+        ("hang: {output: waiting, pause: 1m}", [("a", 0), ("waiting", 0), ("b", 1)]),
+        ("hang: {pause: 1m}", [("a", 0), ("b", 1)]),
+        ("timeout: {output: too long}", [("a", 0), ("too long", 11)]),
+        ("timeout: {output: too long, pause: 2m}", [("a", 0), ("too long", 2)]),
+    ],
+)
+def test_a_fault_with_own_words_stays_the_fault(fault: str, lines: list[tuple[str, int]]) -> None:
+    """A hang says its words, and hangs for minutes; a time-out is minutes of nothing, and then its words."""
+    found = texts(played(f"steps:\n- {{step: s, output: [a, b], faults: {{{fault}}}}}", 0, "s", kind_of(fault)))
+    assert [(text, delay // 60_000) for delay, text in found] == lines
+
+
+def test_general_words_have_their_own_pace() -> None:
+    """A compiler's error comes at once, however slow the step is."""
+    found = texts(played("steps:\n- {step: s, pace: 9s, output: [a, b]}", 0, "s", "compile-error"))
+    assert all(delay <= 4 for delay, _ in found[1:4])
+
+
+def test_general_words_may_say_where_they_strike() -> None:
+    """A step's own words say it better."""
+    text = "steps:\n- {step: s, output: [a, b, c]}\n- {step: t, output: [a, b, c], faults: {error: {strikes: start}}}"
+    words = faults().model_copy(deep=True)
+    words.faults["error"].strikes = "end"
+    for step, count in (("s", 4), ("t", 4)):
+        found = every(generate.play(scenario(text), words, 3, fail_at=step, fault="error"))
+        assert len(found.actions) == count
+
+
 def test_a_fault_does_not_strike_in_the_middle_of_a_line() -> None:
     """What it says are lines of their own; only a crash cuts one."""
     text = "steps:\n- {step: s, output: [{write: a}, {write: b}, {write: c}, d, e]}"
@@ -194,6 +259,46 @@ def test_a_fault_does_not_strike_in_the_middle_of_a_line() -> None:
         actions = played(text, seed, "s", "disk-full").actions
         at = next(n for n, a in enumerate(actions) if isinstance(a, Line) and "No space" in a.text)
         assert isinstance(actions[at - 1], Line)
+
+
+def test_a_fault_does_not_strike_while_another_stream_is_in_the_middle_of_a_line() -> None:
+    """Though a whole line came after the piece that began one."""
+    text = "steps:\n- {step: s, output: [one, {write: 'half '}, {text: warning, stream: stderr}, done, two]}"
+    for seed in range(20):
+        found = [text for _, text in texts(played(text, seed, "s", "disk-full"))]
+        at = next(n for n, text in enumerate(found) if "No space" in text)
+        assert found[:at] in (["one"], ["one", "warning", "done"], ["one", "warning", "done", "two"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines"),
+    [
+        ("hang: {strikes: start, output: 'hung at ${elapsed_ms}'}", [(0, "one"), (10_000, "hung at 0")]),
+        ("error: {strikes: start, output: 'no at ${elapsed_ms}'}", [(0, "one"), (10_000, "no at 0")]),
+        ("error: {strikes: end, output: 'no at ${elapsed_ms}'}", [(0, "one"), (10_000, "b 0"), (7_000, "no at 7000")]),
+    ],
+)
+def test_no_fault_strikes_before_its_step_begins(fault: str, lines: list[tuple[int, str]]) -> None:
+    """Nor, at its end, before that is there: the pauses without a line are part of their steps."""
+    text = f"""
+        steps:
+        - {{step: a, pace: 0, output: [one, {{pause: 10s}}]}}
+        - step: b
+          pace: 0
+          output: ['b ${{elapsed_ms}}', {{pause: 7s}}]
+          faults: {{{fault}}}
+    """
+    assert texts(played(text, 0, "b", kind_of(fault)))[: len(lines)] == lines
+
+
+def test_a_step_that_takes_longer_after_a_hang_takes_its_own_time() -> None:
+    """Its second half tells of the hang, and may be longer by it: no delay is negative."""
+    found = played("""
+        steps:
+        - {step: s, output: [x, y, {repeat: '${elapsed_s}', output: z}], faults: {hang: {pause: 5s}}}
+        - {step: t, output: '${total_s}'}
+    """, 1, "s", "hang")  # fmt: skip
+    assert texts(found) == [(10, "x"), (5010, "y"), *[(10, "z")] * 5, (10, "5")]
 
 
 def test_a_fault_without_a_step_strikes_one_that_has_words_for_it() -> None:
@@ -204,11 +309,9 @@ def test_a_fault_without_a_step_strikes_one_that_has_words_for_it() -> None:
 
 
 def test_a_step_without_a_fault_fails_as_it_can() -> None:
-    """In its own words, or with a status where it has none."""
+    """In its own words, or in general ones where it has none."""
     assert played(TWO_STEPS, 1, "build").end.reason == "broken"
-    assert {str(played(TWO_STEPS, seed, "upload").end.reason)[:-1] for seed in range(9)} == {
-        "step upload exited with status "
-    }
+    assert {played(TWO_STEPS, seed, "upload").end.reason for seed in range(9)} == {"step upload failed"}
 
 
 def test_a_fault_with_a_chance_strikes_by_itself() -> None:
@@ -236,6 +339,11 @@ def test_a_step_that_there_is_not_is_refused_at_once() -> None:
     [
         ("{repeat: '${app}', output: x}", "step 's': 'shop' is not a number up to 1,000"),
         ("{repeat: 10, output: {repeat: 101, output: x}}", "step 's': more than 1,000 lines in all"),
+        ("{repeat: 1001, output: []}", "step 's': '1001' is not a number up to 1,000"),
+        ("{repeat: 1000, output: {repeat: 1000, output: []}}", "step 's': more than 5,000 items in all"),
+        ("{repeat: 1000, output: {repeat: 1000, output: {pause: 0}}}", "step 's': more than 5,000 items in all"),
+        ("{repeat: 900, output: '${fill 900 x}'}", "step 's': more than 100,000 characters in all"),
+        ("{repeat: 900, values: {v: '${fill 900 x}'}, output: []}", "step 's': more than 100,000 characters in all"),
         ("'${app*2}'", "'app' is 'shop', not a whole number"),
     ],
 )
@@ -244,9 +352,11 @@ def test_a_value_that_does_not_fit_stops_the_deploy_with_a_sentence(
 ) -> None:
     """It can only be seen while it is played."""
     monkeypatch.setattr(printer, "_MOST", 1_000)
+    monkeypatch.setattr(printer, "_MOST_ITEMS", 5_000)
+    monkeypatch.setattr(printer, "_MOST_CHARACTERS", 100_000)
     with pytest.raises(TemplateError) as error:
         played(f"steps:\n- {{step: s, output: {output}}}")
-    assert str(error.value) == said
+    assert str(error.value).startswith(said)
 
 
 @pytest.mark.parametrize("fault", [None, *get_args(FaultKind)])
