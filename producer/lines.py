@@ -61,10 +61,13 @@ class LineSplitter:
         """The unfinished line so far, or None. What comes up to its line end is then a line of its own.
 
         Unless `final`, what may be half of something stays: a CR at the end, an incomplete character, the start of a
-        secret, and the whole drawing of a line that is in, where the line draws over itself with CRs.
+        secret, and the whole drawing of a line that is in, where the line draws over itself with CRs. An over-long
+        line stays whole: what is not held of it may be the first half of a secret, whose second would then be shown.
         """
         whole = len(self._held)
-        if not final and not self._dropped:
+        if not final:
+            if self._dropped:
+                return None
             whole -= _half_character(self._held)
             if whole and self._held[whole - 1 : whole] == b"\r":
                 whole -= 1

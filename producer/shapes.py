@@ -116,11 +116,14 @@ def _start_of(word: str) -> str:
 
 _AWS_NAMES = [f"secret{name}" for name in ("_access_key", "_key", "-access-key", "-key", "accesskey", "key")]
 _HEADS = [head for token in _TOKENS for head in token.heads]
+# Inside a word one letter of a head is not enough: too many words end in it.
+_INNER = [f"{head[0]}{_start_of(head[1:])}" for token in _TOKENS if not token.word for head in token.heads]
 _OPEN = re.compile(
     "|".join(
         (
             rf"(?:{'|'.join(_HEADS)})[\w.-]*\Z",
             rf"{_starts_word()}(?:{'|'.join(map(_start_of, _HEADS))})\Z",
+            rf"(?:{'|'.join(_INNER)})\Z",
             r"\x1b(?:\[[\d;]*)?\Z|\\[nrt]?\Z|(?<!\d)%[0-9A-Fa-f]?\Z",  # what _WORD_STARTS looks back at; not 50%
             r"""(?<=[A-Za-z0-9]):(?:/(?:/[^\s/?#"'<>]*)?)?\Z""",
             rf"""{_starts_word()}(?i:{_start_of("authorization")})["']?\s*(?:[:=]\s*["']?(?:[a-zA-Z]+\s*[\w.~+/=-]*)?)?\Z""",

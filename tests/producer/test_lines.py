@@ -189,12 +189,17 @@ def test_the_final_flush_keeps_nothing(data: bytes, line: str | None) -> None:
     assert texts(splitter.feed(b"\n")) == [""]
 
 
-def test_a_flush_of_an_over_long_line_marks_the_cut() -> None:
-    """What follows is a line of its own, with a count of its own."""
-    splitter = LineSplitter()
+def test_an_over_long_line_is_given_when_it_ends() -> None:
+    """Not by a flush, but for the last one: a secret that lies where it is cut must not show its second half."""
+    splitter = LineSplitter(Mask(["hunter2secret"]).open_end)
+    splitter.feed(b"x" * LONG + b"hunter2sec")
+    assert (splitter.flush(), splitter.pending) == (None, True)
+    assert [stored(line) for line in splitter.feed(b"ret" + b"y" * LONG + b"\nz\n")] == [
+        clean(b"x" * (2 * LONG + 13)),
+        "z",
+    ]
     splitter.feed(b"x" * LONG)
-    assert stored(splitter.flush()) == clean(b"x" * LONG)
-    assert [stored(line) for line in splitter.feed(b"y" * LONG + b"\nz\n")] == [clean(b"y" * LONG), "z"]
+    assert stored(splitter.flush(final=True)) == clean(b"x" * LONG)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +226,19 @@ def test_a_flush_keeps_what_may_be_the_start_of_a_secret(
     splitter.feed(data)
     assert text_of(splitter.flush()) == shown
     assert list(map(mask, texts(splitter.feed(rest)))) == then
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [("ghp_", 36), ("glpat-", 20), ("npm_", 36), ("AIza", 35), ("xoxb-", 16), ("pypi-AgE", 50)],
+)
+def test_a_flush_keeps_what_may_be_the_start_of_a_shape_inside_a_word(head: str, rest: int) -> None:
+    """Wherever it is cut, but behind its first letter, in which many words end: these need no word's beginning."""
+    token = f"q{head}" + ("a1B2" * 25)[:rest]
+    mask = Mask()
+    for cut in (1, *range(3, len(token))):
+        splitter = LineSplitter(mask.open_end)
+        splitter.feed(token[:cut].encode())
+        first = text_of(splitter.flush())
+        (second,) = texts(splitter.feed(token[cut:].encode() + b"\n"))
+        assert (first, mask(second)) == ("q", f"{head}***"), cut
