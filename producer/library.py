@@ -11,6 +11,7 @@ from producer.deploys import Limits, Request
 from producer.deploys import cancel_deploy as cancel
 from producer.deploys import create_deploy as create
 from producer.keys import Keys
+from producer.mask import Mask
 from producer.state import Snapshot
 from producer.status import Status
 from producer.store import Store
@@ -70,16 +71,16 @@ def open_log(
     deploy: str,
     *,
     url: str | None = None,
-    secrets: Iterable[str] = (),
+    secrets: Iterable[str] | Mask = (),
     time_limit: int | None = None,
     cancel_raises: bool = True,
 ) -> Writer:
     """Become the writer of a queued deploy: use it in a `with`, which also ends the deploy.
 
-    `secrets` are masked wherever they show, encoded too, as is all that has the shape of a well-known secret. Output
-    that comes in chunks, not in lines, is written to the file `log.output()`. After `time_limit` seconds the deploy is
-    ended from outside. A cancel makes the next `write` raise DeployCancelled, or with `cancel_raises` off only shows in
-    `log.cancelled`.
+    `secrets`, or a mask of them, are masked wherever they show, encoded too, as is all that has the shape of a
+    well-known secret. Output that comes in chunks, not in lines, is written to the file `log.output()`. After
+    `time_limit` seconds the deploy is ended from outside. A cancel makes the next `write` raise DeployCancelled, or
+    with `cancel_raises` off only shows in `log.cancelled`.
     Raises InvalidId, UnknownDeploy, AlreadyClaimed, Finished, StoreAway.
     """
     # No retries in the client: the writer has its own, with a limit that suits a log. And little patience with one

@@ -46,8 +46,9 @@ class Writer:
     """The one writer of a deploy's log, from `building` to its end.
 
     Used as a context manager it ends the deploy: complete, cancelled where somebody asked for it, failed on an
-    exception. Thread-safe. `give_up` is how long, in seconds, Redis may be away; `secrets` are masked in all that is
-    told, as is what has a secret's shape; `time_limit` is after how many seconds the deploy is ended from outside.
+    exception. Thread-safe. `give_up` is how long, in seconds, Redis may be away; `secrets`, or a mask of them, are
+    masked in all that is told, as is what has a secret's shape; `time_limit` is after how many seconds the deploy is
+    ended from outside.
     Without `cancel_raises` a cancel shows only in `cancelled`. A store that it `owns_store` is closed with it.
 
     Raises UnknownDeploy, Finished, AlreadyClaimed, StoreAway when it opens; ValueError for an empty secret.
@@ -59,7 +60,7 @@ class Writer:
         keys: Keys,
         *,
         token: str,
-        secrets: Iterable[str] = (),
+        secrets: Iterable[str] | Mask = (),
         give_up: float = GIVE_UP_SECONDS,
         time_limit: int | None = None,
         cancel_raises: bool = True,
@@ -69,7 +70,7 @@ class Writer:
     ) -> None:
         self.keys = keys
         self._store = store
-        self._mask = Mask(secrets)
+        self._mask = secrets if isinstance(secrets, Mask) else Mask(secrets)
         self._cancel_raises = cancel_raises
         self._buffer_events = buffer_events
         self._clock = clock

@@ -10,13 +10,13 @@ from producer.event import clean
 from producer.mask import Mask
 from producer.status import Status, last_line
 from scripts.watch import EXIT, Screen
-from worker.actions import Cancel, Crash, End, Line, Play, Returning
+from worker.actions import Cancel, Crash, Line, Play, Returning
 from worker.assemble import assemble
 
 Form: TypeAlias = Literal["text", "timed", "json"]
 
 
-_CUT_OFF: dict[type, End] = {Cancel: End("cancelled"), Crash: End("worker_lost")}
+_CUT_OFF = {Cancel: (Status.CANCELLED, "cancelled"), Crash: (Status.FAILED, "worker_lost")}
 
 
 class Ended(NamedTuple):
@@ -31,6 +31,10 @@ class Ended(NamedTuple):
 def tell(play: Play, secrets: Sequence[str] = ()) -> Generator[Line, None, Ended]:
     """The lines that the log would hold, masked and cut as the writer does it, the last one included."""
     mask = Mask(secrets)
+
+    def hide(text: str | None) -> str | None:
+        return None if text is None else clean(mask(text))
+
     actions = Returning(assemble(play, mask.open_end))
     passed = since = 0
     for action in actions:
@@ -38,19 +42,20 @@ def tell(play: Play, secrets: Sequence[str] = ()) -> Generator[Line, None, Ended
         since += action.delay_ms
         match action:
             case Line():
-                text = clean(mask(action.text), action.omitted)
-                yield action._replace(delay_ms=since, text=text, omitted=0)
+                text = clean(mask(action.text, (action.stream, action.step)), action.omitted)
+                yield action._replace(delay_ms=since, text=text, step=hide(action.step), omitted=0)
                 since = 0
             case Cancel() | Crash():
-                end = _CUT_OFF[type(action)]
+                status, reason = _CUT_OFF[type(action)]
+                ended = Ended(status, reason, None, passed)
                 break
     else:
         end = actions.value
-        passed += end.delay_ms
         since += end.delay_ms
-    status = Status.CANCELLED if end.reason == "cancelled" else Status.FAILED if end.reason else Status.COMPLETE
-    yield Line(since, last_line(status, end.reason), None, "system")
-    return Ended(status, end.reason, end.detail, passed)
+        status = Status.COMPLETE if end.reason is None else Status.FAILED
+        ended = Ended(status, hide(end.reason), hide(end.detail), passed + end.delay_ms)
+    yield Line(since, clean(last_line(ended.status, ended.reason)), None, "system")
+    return ended
 
 
 def simulate(play: Play, secrets: Sequence[str], form: Form, speed: float) -> int:

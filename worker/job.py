@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from random import Random
@@ -23,8 +23,7 @@ from worker import generate
 from worker.actions import Cancel, Crash, End, Line, Play, Returning
 from worker.assemble import Assembled, assemble
 from worker.catalogue import builtin, faults
-from worker.faults import FaultError
-from worker.reading import ScenarioError, read_scenario
+from worker.reading import read_scenario
 from worker.recording import RecordingError
 from worker.recording import play as play_recording
 from worker.template import TemplateError
@@ -34,7 +33,6 @@ log = logging.getLogger(__name__)
 _LIMIT_GRACE_SECONDS = 30
 _HURRY_SECONDS = 5.0
 _CANCEL_SECONDS = 10.0
-_INVALID = (ScenarioError, FaultError, RecordingError)
 
 
 class Interrupted(BaseException):
@@ -58,17 +56,16 @@ def run_deploy(
     It plays the scenario of that name, or the one whose file is `definition`, under `seed`, with `fault` at the step
     `fail_at`; or else a `recording`. The log is written to `DEPLOYTAIL_REDIS_URL`. `speed` scales the time; 0 waits
     for nothing, and no pause is longer than `max_idle` seconds. What cannot be played ends the deploy as failed,
-    `invalid_scenario` or `invalid_recording`. A deploy that has a writer, or an end, already is left alone: a queue
-    may deliver a job twice.
+    `invalid_scenario` or `invalid_recording`, and whatever else goes wrong while it is prepared ends it, too. A deploy
+    that has a writer, or an end, already is left alone: a queue may deliver a job twice.
     """
     try:
-        secrets, play = _prepare(app_id, scenario, seed, fail_at, fault, definition, recording)
-    except _INVALID as error:
-        secrets, play = (), _refuse(error)
-    actions = assemble(play, Mask(secrets).open_end)
+        mask, play = _prepare(app_id, scenario, seed, fail_at, fault, definition, recording)
+    except Exception as error:  # noqa: BLE001 - it is told, and the deploy ended, by the log that is opened now
+        mask, play = Mask(), _refuse(error)
     try:
-        with interruptible(), open_log(app_id, deploy_id, secrets=secrets, time_limit=_time_limit()) as writer:
-            return _play(actions, writer, partial(_pause, writer, speed, max_idle))
+        with interruptible(), open_log(app_id, deploy_id, secrets=mask, time_limit=_time_limit()) as writer:
+            return _play(assemble(play, mask.open_end), writer, partial(_pause, writer, speed, max_idle))
     except (AlreadyClaimed, Finished) as error:
         log.warning("refused: %s", error)
         return "refused"
@@ -84,20 +81,22 @@ def _prepare(
     fault: FaultKind | None,
     definition: str | None,
     recording: str | None,
-) -> tuple[Sequence[str], Play]:
-    """The secrets of what is to be played, and it. Raises ScenarioError, FaultError, RecordingError."""
+) -> tuple[Mask, Play]:
+    """The mask of what is to be played, and it. Raises ValueError where that is wrong, RecordingError."""
     if recording is not None:
-        return (), play_recording(recording, Random(seed))
+        return Mask(), play_recording(recording, Random(seed))
     chosen = builtin(scenario) if definition is None else read_scenario(definition, "scenario")
-    return chosen.secrets, generate.play(chosen, faults(), seed, app=app, fail_at=fail_at, fault=fault)
+    return Mask(chosen.secrets), generate.play(chosen, faults(), seed, app=app, fail_at=fail_at, fault=fault)
 
 
 def _refuse(error: Exception) -> Play:
-    """The deploy fails, and its log says why."""
+    """The deploy fails, and its log says why. What nobody foresaw is raised, as if it had come while it played."""
+    if not isinstance(error, ValueError | RecordingError):
+        raise error
     for line in str(error).splitlines():
         yield Line(0, line, None, "system", "error")
     reason = "invalid_recording" if isinstance(error, RecordingError) else "invalid_scenario"
-    return End(reason, str(error).splitlines()[0])
+    return End(reason, str(error).partition("\n")[0])
 
 
 def _time_limit() -> int | None:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from rq.timeouts import JobTimeoutException
@@ -14,12 +15,14 @@ from producer.errors import UnknownDeploy
 from producer.keys import Keys
 from producer.library import create_deploy, new_token, read_log
 from producer.proof import Proof
+from producer.simulate import FaultKind
 from producer.store import Store
 from scripts.simulate import tell
-from worker.actions import End, Line, Play
+from worker.actions import Crash, End, Line, Play, Returning
 from worker.catalogue import builtin, faults
 from worker.generate import play as generate
 from worker.job import run_deploy
+from worker.reading import read_scenario
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +78,50 @@ def test_the_log_holds_what_the_scenario_plays(queued: Keys, valkey: str, seed: 
     ]
     assert played[-1] == {"line": "Deploy failed: disk full", "stream": "system"}
     assert [{k: v for k, v in event.items() if k not in {"seq", "ts"}} for event in events if "line" in event] == played
+
+
+SECRETIVE = f"""
+scenario: secretive
+about: secrets wherever one can be
+secrets: [sesame99]
+steps:
+- step: open-sesame99
+  pace: 0
+  output:
+  - "say sesame99"
+  - "-----BEGIN PRIVATE {"KEY"}-----"
+  - "{"MIIE" * 12}"
+  - {{text: "of stderr {"MIIE" * 12}", stream: stderr}}
+  - "{"abcd" * 4}"
+  - "-----END PRIVATE {"KEY"}-----"
+  - {{write: "half sesa"}}
+  - {{pause: 2s}}
+  - "me99"
+  - {{write: "${{fill 30000 x}}sesa"}}
+  - {{pause: 2s}}
+  - "me99 and more"
+  - "a\\x85b"
+  faults:
+    error: {{strikes: end, reason: "no\\x85 sesame99", detail: "say sesame99"}}
+    cancel: {{strikes: end, output: [{{write: "still "}}, {{pause: 100}}]}}
+"""
+
+
+@pytest.mark.parametrize("fault", [None, "error", "cancel"])
+def test_simulate_tells_the_log_to_the_byte(queued: Keys, valkey: str, fault: FaultKind | None) -> None:
+    """Lines, labels, and the reason, wherever secrets are."""
+    run_deploy(queued.app, queued.deploy, definition=SECRETIVE, fault=fault, speed=0)
+    scenario = read_scenario(SECRETIVE, "t")
+    told = Returning(tell(generate(scenario, faults(), 0, app=queued.app, fault=fault), scenario.secrets))
+    lines = [(line.text, line.stream, line.step) for line in told]
+    events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
+    ended = told.value
+    assert [(e["line"], e["stream"], e.get("step")) for e in events if "line" in e] == lines
+    end = events[-1]
+    assert (end["status"], end.get("reason"), end.get("detail")) == (ended.status, ended.reason, ended.detail)
+    assert not [
+        text for text in map(str, [*lines, ended]) if "sesame99" in text or "me99" in text or "abcdabcd" in text
+    ]
 
 
 @pytest.mark.parametrize(("speed", "least", "most"), [(1.0, 0.4, 4.0), (4.0, 0.1, 0.4), (0, 0.0, 0.1)])
@@ -223,11 +270,11 @@ def test_a_scenario_file_of_the_callers_own_is_played(queued: Keys, valkey: str)
     [
         ({"definition": "steps: []"}, "invalid_scenario",
          ["scenario:1: scenario: is missing", "scenario:1: about: is missing",
-          "scenario:1: steps: List should have at least 1 item after validation, not 0"]),
+          "scenario:1: steps: needs at least 1"]),
         ({"definition": MINE, "fail_at": "launch"}, "invalid_scenario",
          ["scenario 'mine' has no step 'launch': it has build"]),
         ({"definition": MINE.replace("half ", "${app*2}")}, "invalid_scenario",
-         ["shop: ***", "'app' is 'shop', not a whole number"]),
+         ["shop: ***", "'app' is 'shop', not a whole number of up to 18 digits"]),
         ({"scenario": "of tomorrow"}, "invalid_scenario", None),
         ({"recording": ""}, "invalid_recording", ["the recording is empty: give an asciicast or a log"]),
     ],
@@ -269,3 +316,97 @@ def test_no_pause_is_longer_than_it_may_be(queued: Keys) -> None:
     started = time.monotonic()
     assert run_deploy(queued.app, queued.deploy, recording=text, max_idle=0.2) == "complete"
     assert 0.2 <= time.monotonic() - started < 10
+
+
+def test_the_time_up_to_the_end_passes_too(queued: Keys, valkey: str, put: Put) -> None:
+    """A deploy may do something silent before it is over."""
+
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
+        return End(delay_ms=300)
+
+    put(scenario)
+    assert run_deploy(queued.app, queued.deploy) == "complete"
+    events = [json.loads(event) for event in read_log(queued.app, queued.deploy, url=valkey).events]
+    (one,) = (event["ts"] for event in events if event.get("step"))
+    assert events[-1]["ts"] - one >= 0.299
+
+
+def test_a_secret_that_is_written_in_two_halves_is_masked(queued: Keys, valkey: str) -> None:
+    """Though the first half stays unfinished for so long that a line is shown as far as it goes."""
+    output = "output: [{write: 'say open '}, {pause: 2s}, sesame]\n- step: end\n  output:"
+    definition = MINE.replace("output:", output)
+    assert run_deploy(queued.app, queued.deploy, definition=definition, speed=10) == "complete"
+    assert outcome(queued, valkey)[2][:2] == ["say ", "***"]
+
+
+def test_a_private_key_that_comes_in_pieces_is_masked(queued: Keys, valkey: str) -> None:
+    """A line of it that stays unfinished is held back until it ends."""
+    definition = f"""
+scenario: mine
+about: one of the user's own
+steps:
+- step: build
+  pace: 0
+  output: ["-----BEGIN PRIVATE {"KEY"}-----", {{write: {"MIIE" * 12}}}, {{pause: 2s}}, {"abcd" * 4}, after]
+"""
+    assert run_deploy(queued.app, queued.deploy, definition=definition, speed=10) == "complete"
+    assert outcome(queued, valkey)[2][1] == "***"
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_crash_kills_the_worker_when_the_log_is_stored(
+    queued: Keys, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was told before is not lost with it."""
+    calls: list[object] = []
+
+    def scenario() -> Play:
+        yield Line(0, "one", "build")
+        yield Crash(0)
+        return End()
+
+    def kill(process: int, number: int) -> None:
+        calls.append(("kill", process, number))
+        raise Killed
+
+    put(scenario)
+    monkeypatch.setattr("worker.job.Writer.flush", lambda _: calls.append("flush"))
+    monkeypatch.setattr("worker.job.os.kill", kill)
+    with pytest.raises(Killed):
+        run_deploy(queued.app, queued.deploy)
+    assert calls == ["flush", ("kill", os.getpid(), signal.SIGKILL)]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "lines"),
+    [
+        (ValueError("a secret is empty"), "invalid_scenario", ["a secret is empty"]),
+        (ValueError(), "invalid_scenario", []),
+        (RecursionError("too deep"), "crashed", ["RecursionError: too deep"]),
+        (JobTimeoutException("over"), "timeout", []),
+    ],
+    ids=repr,
+)
+def test_whatever_goes_wrong_in_preparing_ends_the_deploy(
+    queued: Keys, valkey: str, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str, lines: list[str]
+) -> None:
+    """With a reason: it is never left queued."""
+
+    def prepare(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("worker.job.read_scenario", prepare)
+    with pytest.raises(RecursionError) if reason == "crashed" else nullcontext():
+        assert run_deploy(queued.app, queued.deploy, definition=MINE) == "failed"
+    assert outcome(queued, valkey) == ("failed", reason, [*lines, f"Deploy failed: {reason}"])
+
+
+@pytest.mark.parametrize("secret", ["''", "' '"])
+def test_a_secret_that_cannot_be_masked_fails_the_deploy(queued: Keys, valkey: str, secret: str) -> None:
+    """It would mask everything, or nothing."""
+    assert run_deploy(queued.app, queued.deploy, definition=MINE.replace("open sesame]", f"{secret}]")) == "failed"
+    assert outcome(queued, valkey)[:2] == ("failed", "invalid_scenario")
