@@ -9,6 +9,7 @@ known is passed over, and no pause is longer than the header's `idle_time_limit`
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import isnan
 from typing import Any, NamedTuple
 
 INPUT, OUTPUT, MARKER, RESIZE, EXIT = "i", "o", "m", "r", "x"
@@ -177,13 +178,15 @@ def _microseconds(seconds: object, where: str) -> int:
 def _status(data: object, number: int) -> str:
     try:
         return str(int(data))  # type: ignore[call-overload]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise AsciicastError(f"line {number}: the exit status must be a number, not {_dump(data)[:40]}") from error
 
 
 def _idle_limit(header: Mapping[str, Any]) -> int:
     """The longest pause in microseconds."""
     limit = header.get("idle_time_limit")
+    if isinstance(limit, float) and isnan(limit):
+        raise AsciicastError("line 1: the idle_time_limit must be a number of seconds, not NaN")
     if isinstance(limit, bool) or not isinstance(limit, int | float) or limit < 0:
         limit = _MOST_SECONDS
     return round(min(limit, _MOST_SECONDS) * 1_000_000)

@@ -151,8 +151,10 @@ def _paced(actions: Iterable[Action], rng: Random) -> Iterator[Action]:
             left -= 1
             yield action._replace(delay_ms=int(rng.random() * 30))
         else:
-            left = int(20 * rng.random() ** 2)
-            yield action._replace(delay_ms=150 + int(1850 * rng.random() ** 3))
+            drawn = rng.random()
+            left = int(20 * drawn * drawn)
+            drawn = rng.random()
+            yield action._replace(delay_ms=150 + int(1850 * drawn * drawn * drawn))
 
 
 def _milliseconds(microseconds: int) -> int:

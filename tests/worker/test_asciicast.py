@@ -129,6 +129,10 @@ def test_a_last_line_that_is_cut_short_is_passed_over() -> None:
         (V3 + '[1, "o", 7]\n', 'line 2: the data of a "o" event must be a string'),
         (V3 + '[1, "m", null]\n', 'line 2: the data of a "m" event must be a string'),
         (V3 + '[1, "x", "SIGKILL"]\n', 'line 2: the exit status must be a number, not "SIGKILL"'),
+        (V3 + '[1, "x", Infinity]\n', "line 2: the exit status must be a number, not Infinity"),
+        (V3 + '[1, "x", NaN]\n', "line 2: the exit status must be a number, not NaN"),
+        (V2.replace("}", ', "idle_time_limit": NaN}') + '[1, "o", ""]\n',
+         "line 1: the idle_time_limit must be a number of seconds, not NaN"),
         (V3 + '[1, "x", null]\n', "line 2: the exit status must be a number, not null"),
     ],
 )  # fmt: skip
