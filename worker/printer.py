@@ -8,7 +8,8 @@ from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
 from worker.clock import Clock
-from worker.scenario import AnyItem, Each, OneOf, Parallel, Pause, Print, Progress, Repeat, Value, Write
+from worker.fields import Value
+from worker.scenario import AnyItem, Each, OneOf, Parallel, Pause, Print, Progress, Repeat, Write
 from worker.template import Scope, Template, TemplateError
 from worker.timing import Bursts, Pacer, Span
 

@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from worker.words import quoted
+
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
-_SPAN = re.compile(r"(\d+)(?:\.(\d{1,3}))?(ms|s|m|h)?")
+_SPAN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?(ms|s|m|h)?")
 _LONGEST_MS = 24 * 3_600_000
 
 
@@ -25,7 +27,7 @@ class Span:
         ends = source.replace(" ", "").split("..")
         found = [_SPAN.fullmatch(end) for end in ends]
         if not 1 <= len(ends) <= 3 or None in found:
-            raise ValueError(f"{source!r} is not a span of time: write 120, 50..200ms, 1.5s, 2m, or 20..80..3000")
+            raise ValueError(f"{quoted(source)} is not a span of time: write 120, 50..200ms, 1.5s, 2m, or 20..80..3000")
         unit = ""
         values: list[int] = []
         for end in reversed([each for each in found if each]):
@@ -33,9 +35,11 @@ class Span:
             thousandths = int(end[1]) * 1000 + int((end[2] or "").ljust(3, "0"))
             values.insert(0, thousandths * _UNITS[unit] // 1000)
         if values != sorted(values):
-            raise ValueError(f"{source!r}: the shorter time comes first; without a unit a time has that of the next")
+            raise ValueError(
+                f"{quoted(source)}: the shorter time comes first; without a unit a time has that of the next"
+            )
         if values[-1] > _LONGEST_MS:
-            raise ValueError(f"{source!r}: no more than 24h")
+            raise ValueError(f"{quoted(source)}: no more than 24h")
         self._values = values
 
     def draw(self, rng: Random) -> int:
@@ -62,9 +66,9 @@ class Count:
 
     def __init__(self, source: str) -> None:
         """Raises ValueError."""
-        found = re.fullmatch(r"(\d{1,6})(?:\.\.(\d{1,6}))?", source.replace(" ", ""))
+        found = re.fullmatch(r"([0-9]{1,6})(?:\.\.([0-9]{1,6}))?", source.replace(" ", ""))
         if not found or int(found[1]) < 1 or int(found[2] or found[1]) < int(found[1]):
-            raise ValueError(f"{source!r} is not a count: write 12 or 3..9")
+            raise ValueError(f"{quoted(source)} is not a count: write 12 or 3..9")
         self._low, self._high = int(found[1]), int(found[2] or found[1])
 
     def draw(self, rng: Random) -> int:

@@ -44,6 +44,9 @@ def test_a_span_is_drawn_between_its_ends(source: str, drawn: float, millisecond
         ("900..3s", "'900..3s': the shorter time comes first; without a unit a time has that of the next"),
         ("2s..900ms", "'2s..900ms': the shorter time comes first"),
         ("25h", "'25h': no more than 24h"),
+        ("9" * 5_000, f"'{'9' * 59}…' is not a span of time"),
+        ("²s", "'²s' is not a span of time"),
+        ("٣s", "'٣s' is not a span of time"),
     ],
 )
 def test_what_is_no_span_is_refused(source: str, said: str) -> None:
@@ -53,7 +56,7 @@ def test_what_is_no_span_is_refused(source: str, said: str) -> None:
     assert str(error.value).startswith(said)
 
 
-@pytest.mark.parametrize("source", ["0", "x", "3..2", "0..4", "1.5", "9999999"])
+@pytest.mark.parametrize("source", ["0", "x", "3..2", "0..4", "1.5", "9999999", "٣"])
 def test_what_is_no_count_is_refused(source: str) -> None:
     """A count is 1 or more."""
     with pytest.raises(ValueError, match=r"is not a count: write 12 or 3\.\.9"):
