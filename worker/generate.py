@@ -4,7 +4,7 @@ Of `random.Random` only `random()` gives the same numbers on every version and p
 it, in the order in which it is played, and delays are whole milliseconds.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from random import Random
 
 from producer.simulate import FaultKind
@@ -27,25 +27,30 @@ def play(
     app: str = "shop",
     fail_at: str | None = None,
     fault: FaultKind | None = None,
+    look: Callable[[], None] = lambda: None,
 ) -> Play:
     """What a deploy of `app` does under this scenario and seed; with a fault, at the step `fail_at` or at a drawn one.
 
-    `faults` has the words of faults for which a step has none. Raises FaultError at once for a step that there is
+    `faults` has the words of faults for which a step has none. `look` is called again and again while it plays, also
+    while nothing is printed: an exception of it ends the play. Raises FaultError at once for a step that there is
     not; TemplateError while it plays where a value is not what it is used as.
     """
     if fail_at is not None:
         check_step(scenario, fail_at)
     rng = Random(seed)
-    return _Deploy(scenario, faults, rng, app, choose(scenario, rng, fail_at, fault)).play()
+    target = choose(scenario, rng, fail_at, fault)
+    return _Deploy(scenario, faults, rng, Printer(rng, app, look), target).play()
 
 
 class _Deploy:
-    def __init__(self, scenario: Scenario, faults: Faults, rng: Random, app: str, target: Target | None) -> None:
+    def __init__(
+        self, scenario: Scenario, faults: Faults, rng: Random, printer: Printer, target: Target | None
+    ) -> None:
         self._scenario = scenario
         self._faults = faults
         self._target = target
         self._rng = rng
-        self._printer = Printer(rng, app)
+        self._printer = printer
         self._clock = Clock(rng)
         self._told = 0  # the time of the last action
 

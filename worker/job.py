@@ -35,6 +35,17 @@ _HURRY_SECONDS = 5.0
 _CANCEL_SECONDS = 10.0
 
 
+class _Look:
+    """Whether the play may go on, for what makes it up, which is there before the log is open."""
+
+    def __init__(self) -> None:
+        self.writer: Writer | None = None
+
+    def __call__(self) -> None:
+        if self.writer:
+            self.writer.wait(0)  # raises where it may not
+
+
 class Interrupted(BaseException):
     """The worker has to stop now. Not an Exception: a job must not take it for one of its own."""
 
@@ -59,12 +70,14 @@ def run_deploy(
     `invalid_scenario` or `invalid_recording`, and whatever else goes wrong while it is prepared ends it, too. A deploy
     that has a writer, or an end, already is left alone: a queue may deliver a job twice.
     """
+    look = _Look()
     try:
-        mask, play = _prepare(app_id, scenario, seed, fail_at, fault, definition, recording)
+        mask, play = _prepare(app_id, scenario, seed, fail_at, fault, definition, recording, look)
     except Exception as error:  # noqa: BLE001 - it is told, and the deploy ended, by the log that is opened now
         mask, play = Mask(), _refuse(error)
     try:
         with interruptible(), open_log(app_id, deploy_id, secrets=mask, time_limit=_time_limit()) as writer:
+            look.writer = writer
             return _play(assemble(play, mask.open_end), writer, partial(_pause, writer, speed, max_idle))
     except (AlreadyClaimed, Finished) as error:
         log.warning("refused: %s", error)
@@ -81,12 +94,13 @@ def _prepare(
     fault: FaultKind | None,
     definition: str | None,
     recording: str | None,
+    look: _Look,
 ) -> tuple[Mask, Play]:
     """The mask of what is to be played, and it. Raises ValueError where that is wrong, RecordingError."""
     if recording is not None:
         return Mask(), play_recording(recording, Random(seed))
     chosen = builtin(scenario) if definition is None else read_scenario(definition, "scenario")
-    return Mask(chosen.secrets), generate.play(chosen, faults(), seed, app=app, fail_at=fail_at, fault=fault)
+    return Mask(chosen.secrets), generate.play(chosen, faults(), seed, app=app, fail_at=fail_at, fault=fault, look=look)
 
 
 def _refuse(error: Exception) -> Play:

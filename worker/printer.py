@@ -46,14 +46,15 @@ class Place(NamedTuple):
 
 
 class Printer:
-    """Plays items of a deploy of `app`.
+    """Plays items of a deploy of `app`. `look` is called again and again, also while nothing is printed.
 
     It raises TemplateError where a value is not what it is used as, and where the deploy becomes too large: a few
     lines of a file can ask for more than any machine has.
     """
 
-    def __init__(self, rng: Random, app: str) -> None:
+    def __init__(self, rng: Random, app: str, look: Callable[[], None]) -> None:
         self.step = ""
+        self._look = look
         self._rng = rng
         self._app = app
         self._pieces = self._items = self._characters = 0
@@ -84,6 +85,7 @@ class Printer:
 
     def output(self, items: list[AnyItem], place: Place) -> Pieces:
         """What the items print, from the time of the place's clock on, which goes on as they take time."""
+        self._look()
         self._items = self._bounded(self._items + 1 + len(items), _MOST_ITEMS, "items")
         for item in items:
             if item.chance is None or self._rng.random() < item.chance:

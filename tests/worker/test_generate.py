@@ -5,13 +5,15 @@ from typing import cast, get_args
 import pytest
 
 from producer.simulate import FaultKind
-from tests.worker.support import OnlyRandom, Played, every, played, scenario
+from tests.worker.support import OnlyRandom, Played, every, fixed, played, scenario
 from worker import generate, printer
 from worker.actions import Action, Cancel, Crash, End, Line, Part
 from worker.catalogue import faults
+from worker.clock import Clock
 from worker.faults import FaultError
 from worker.template import TemplateError
 
+DAY_MS = 24 * 3_600_000
 TWO_STEPS = """
     steps:
     - step: build
@@ -90,7 +92,7 @@ def test_progress_draws_over_its_line() -> None:
     assert [action.delay_ms for action in found.actions] == [200] * 5
 
 
-@pytest.mark.parametrize("loop", ["each: names, as: i", "repeat: 5"])
+@pytest.mark.parametrize("loop", ["each: names", "repeat: 5"])
 def test_bursts_go_on_from_round_to_round(loop: str) -> None:
     """A loop's lines come in the bursts of its step, and in its own where it has some."""
     text = f"""
@@ -177,6 +179,16 @@ def test_what_comes_after_a_hang_tells_of_its_time() -> None:
         times.append((text, str(at), str(at // 1000)))
     assert all(text in {"a", "b", "x", at_ms, at_s} for text, at_ms, at_s in times)
     assert int(times[-1][2]) >= 180
+
+
+def test_a_date_goes_on_after_the_end_of_a_month() -> None:
+    """And stops at the last one that there is, not the deploy."""
+    clock = Clock(fixed(0.99))
+    days = []
+    for now in (0, 4 * DAY_MS, 400 * DAY_MS, 10**18):
+        clock.now = now
+        days.append(clock.text("date"))
+    assert days == ["2026-03-28", "2026-04-01", "2027-05-02", "9999-12-31"]
 
 
 def test_a_flaky_step_begins_its_time_again() -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from threading import Timer
 
 import pytest
 from rq.timeouts import JobTimeoutException
@@ -209,6 +210,18 @@ def test_a_cancel_stops_the_job_at_its_next_line(queued: Keys, valkey: str, stor
     put(scenario)
     assert run_deploy(queued.app, queued.deploy) == "cancelled"
     assert outcome(queued, valkey) == ("cancelled", "cancelled", ["one", "Deploy failed: cancelled"])
+
+
+def test_a_cancel_stops_a_job_that_prints_nothing(queued: Keys, valkey: str, store: Store) -> None:
+    """A scenario may ask for more to be reckoned than its lines show."""
+    output = "output: {repeat: 1000000, output: {repeat: 1000000, values: {v: '${hex 60}'}, output: []}}"
+    cancel = Timer(0.5, lambda: store.run(cancel_deploy(queued, new_token(), 0)))
+    cancel.start()
+    definition = MINE.replace("output:", f"{output}\n- step: end\n  output:")
+    started = time.monotonic()
+    assert run_deploy(queued.app, queued.deploy, definition=definition) == "cancelled"
+    assert time.monotonic() - started < 10
+    assert outcome(queued, valkey)[:2] == ("cancelled", "cancelled")
 
 
 def test_a_job_that_is_delivered_again_is_refused(queued: Keys, valkey: str) -> None:
