@@ -1,19 +1,19 @@
 """Our stdout as the mirror of a command's output: as it comes, but masked."""
 
-import os
 import sys
 from codecs import getincrementaldecoder
 from functools import partial
 from typing import BinaryIO
 
 from producer.mask import Mask
+from scripts.streams import say, silence
 
 
 class Echo:
     """Shows output in whatever pieces it comes; only what may be part of a secret waits for the rest.
 
-    Half of a character waits too. What is no UTF-8 passes through as it is. When whoever reads our stdout leaves, it
-    is shown no more, and that is all.
+    Half of a character waits too. What is no UTF-8 passes through as it is. When stdout breaks, or whoever reads
+    it leaves, it is shown no more, and that is all.
     """
 
     def __init__(self, hide: Mask) -> None:
@@ -40,6 +40,8 @@ class Echo:
         try:
             self._out.write(data)
             self._out.flush()
-        except BrokenPipeError:  # whoever read our output has what they wanted; the command goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            silence()
             self._out = None
+            if not isinstance(error, BrokenPipeError):  # who leaves has what they wanted (`| head`)
+                say(f"deploytail: showing no more ({error.strerror}); the command goes on")

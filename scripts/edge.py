@@ -1,14 +1,18 @@
 """What the commands share: their common options, and what can go wrong, as one sentence and an exit status."""
 
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from scripts.program import NAME
+from scripts.streams import say, silence
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -35,6 +39,21 @@ Redis = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 EXIT_USAGE = 2
+# As the API's.
+MIN_SPEED, MAX_SPEED = 0.001, 1_000_000
+MAX_SEED = 2**63 - 1
+
+
+def called(app: typer.Typer) -> int:
+    """Run the command that the program was called with; the exit status. Wrong usage is one sentence."""
+    try:
+        return app(standalone_mode=False) or 0
+    except TyperException as error:
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        if said:  # else it has shown its help
+            context = getattr(error, "ctx", None)
+            say(f"deploytail: {said}" + (f"; see '{context.command_path} --help'" if context else ""))
+        return error.exit_code
 
 
 def finite(value: float | None) -> float | None:
@@ -44,9 +63,41 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+def pace(value: float) -> float:
+    """A speed. Raises typer.BadParameter for one that is out of bounds."""
+    if value != 0 and not MIN_SPEED <= value <= MAX_SPEED:  # nor is what is no number
+        raise typer.BadParameter(f"{value:g} is neither 0 nor from {MIN_SPEED} to {MAX_SPEED:,}")
+    return value
+
+
+def seed_given(value: int) -> int:
+    """A seed; where it is out of bounds, the program ends with a sentence."""
+    if not 0 <= value <= MAX_SEED:
+        fail(f"--seed {value}: give 0 or more, at most {MAX_SEED}", EXIT_USAGE)
+    return value
+
+
+def text(value: str | None) -> str | None:
+    """A text; bytes that are no UTF-8 are replaced."""
+    return None if value is None else os.fsencode(value).decode("utf-8", "replace")
+
+
+def with_home(value: str | None) -> str | None:
+    """A name that may be a path. Raises typer.BadParameter where it is in the home of somebody who is not there."""
+    try:
+        Path(value or "").expanduser()
+    except RuntimeError:
+        raise typer.BadParameter(f"{value}: there is no such home directory") from None
+    return value
+
+
 @contextmanager
 def client(url: str | None) -> Iterator["Client"]:
     """A client of the API at `url`; where there is none, the program ends with a sentence."""
+    import json
+
+    import httpx2
+
     from api.client import Client
     from producer.home import find_running
     from scripts.watch import note
@@ -61,8 +112,13 @@ def client(url: str | None) -> Iterator["Client"]:
         url = running.api_url
     if not url.startswith(("http://", "https://")):
         fail(f"{url} is not the address of an API: write http://host:port", EXIT_USAGE)
-    with errors(), Client(url, tell=note) as connected:
-        yield connected
+    try:
+        with errors(), Client(url, tell=note) as connected:
+            yield connected
+    except (httpx2.InvalidURL, UnicodeError):
+        fail(f"{url} is not the address of an API: write http://host:port", EXIT_USAGE)
+    except json.JSONDecodeError:
+        fail(f"{url} is not the address of an API: what answers is something else", EXIT_USAGE)
 
 
 @contextmanager
@@ -102,14 +158,11 @@ def exit_away() -> int:
 
 def fail(message: str, status: int) -> NoReturn:
     """End the program with a sentence."""
-    print(f"deploytail: {message}", file=sys.stderr)
+    say(f"deploytail: {message}")
     sys.exit(status)
 
 
 def leave_quietly() -> NoReturn:
-    """End the program without a word."""
-    # Whoever read our output has what they wanted ('| head'); Python must not complain on the way out.
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """End the program without a word: whoever read our output has what they wanted (`| head`)."""
+    silence()
     sys.exit(141)

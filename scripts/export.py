@@ -8,6 +8,7 @@ from typing import Any
 from api.client import DONE, GAP, LINE, STATUS, Message
 from api.verify import Verifier
 from producer.status import Status
+from scripts.streams import say
 from scripts.terminal import one_line
 from scripts.watch import EXIT as EXIT_STATUS
 from scripts.watch import EXIT_INTERRUPTED, EXIT_NOT_WHOLE, gap_words, note
@@ -43,7 +44,7 @@ def export(messages: Iterable[Message], deploy: dict[str, Any], until: int | Non
         if until is not None and verifier.last >= until and verifier.status is None:
             note("not over yet")
             return 0
-    print(verifier.summary(), file=sys.stderr)
+    say(verifier.summary())
     if not verifier.whole or verifier.status is None:
         return EXIT_NOT_WHOLE
     return EXIT_STATUS[verifier.status]

@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from scripts.command import Command, why
 from scripts.echo import Echo
 from scripts.program import NAME
 from scripts.run import UsageError, secret
+from scripts.streams import say
 from worker.asciicast import EXIT, OUTPUT, EventWriter, write_header
 
 EXIT_NOT_RECORDED = 74  # as sysexits' EX_IOERR
@@ -52,7 +52,7 @@ def record(
         except OSError as error:
             if new:
                 path.unlink()
-            print(f"deploytail: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+            say(f"deploytail: cannot run {command[0]}: {error.strerror}")
             return EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_CANNOT_RUN
         try:
             with _signals_to(child):
@@ -68,16 +68,16 @@ def record(
         return status or EXIT_NOT_RECORDED
     played = f"play it: {NAME} enqueue APP --recording {shlex.quote(str(path))}"
     if recorder.size > MAX_RECORDING_CHARACTERS:
-        played = f"too long to be played: more than {MAX_RECORDING_CHARACTERS:,} bytes"
+        played = f"too long to be played: more than {MAX_RECORDING_CHARACTERS:,} characters"
     how = why(ended) if ended else "succeeded"
-    print(f"recorded {recorder.seconds:.1f} s, {how}, in {path}; {played}", file=sys.stderr)
+    say(f"recorded {recorder.seconds:.1f} s, {how}, in {path}; {played}")
     return status
 
 
 class _Recorder:
     """Shows the output, and writes the recording of what is shown; each goes on where the other breaks.
 
-    `whole`: nothing was lost so far; `size`, in bytes, and `seconds` are those of the recording so far.
+    `whole`: nothing was lost so far; `size`, in characters, and `seconds` are those of the recording so far.
     """
 
     def __init__(self, out: BinaryIO, hide: Mask) -> None:
@@ -127,13 +127,13 @@ class _Recorder:
 
     def _write(self, line: str) -> None:
         data = line.encode("utf-8", "replace")
-        self.size += len(data)
+        self.size += len(line)
         try:
             while self.whole and data:
                 data = data[self._out.write(data) :]
         except OSError as error:
             self.whole = False
-            print(f"deploytail: recording no more ({error.strerror}); the command goes on", file=sys.stderr)
+            say(f"deploytail: recording no more ({error.strerror}); the command goes on")
 
 
 @contextmanager

@@ -7,14 +7,33 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from producer.simulate import FaultKind
-from scripts.edge import EXIT_USAGE, Api, Json, Redis, errors, fail, finite, valid_id
+from scripts.edge import EXIT_USAGE, Api, Json, Redis, errors, fail, finite, pace, seed_given, text, valid_id, with_home
+from scripts.streams import say
 
 app = typer.Typer(no_args_is_help=True)
 scenario_app = typer.Typer(no_args_is_help=True, help="List the scenarios, show one, or check one of your own.")
 app.add_typer(scenario_app, name="scenario")
 
-Scenario = Annotated[str, typer.Argument(metavar="SCENARIO", help="A name that 'scenario list' shows, or a file.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same lines and delays.")]
+_A_SCENARIO = "A name that 'scenario list' shows, or a file."
+Scenario = Annotated[str, typer.Argument(metavar="SCENARIO", callback=with_home, help=_A_SCENARIO)]
+ScenarioOption = Annotated[
+    str | None, typer.Option("--scenario", metavar="SCENARIO", callback=with_home, help=_A_SCENARIO)
+]
+Recording = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        callback=with_home,
+        help="Play this instead: an asciicast, or a log with or without time stamps.",
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        callback=seed_given,
+        help="The same seed gives the same lines and delays: without one, each time is like the other.",
+    ),
+]
 FailAt = Annotated[str | None, typer.Option(metavar="STEP", help="The step that goes wrong.")]
 Fault = Annotated[FaultKind | None, typer.Option(metavar="KIND", help=f"How: {', '.join(get_args(FaultKind))}.")]
 
@@ -26,9 +45,7 @@ def simulate(
     app_id: Annotated[str, typer.Option("--app", help="Id of the app, which some lines name.")] = "shop",
     fail_at: FailAt = None,
     fault: Fault = None,
-    speed: Annotated[
-        float, typer.Option(callback=finite, min=0, help="1 waits as the deploy would; 0 not at all.")
-    ] = 0,
+    speed: Annotated[float, typer.Option(callback=pace, help="1 waits as the deploy would; 0 not at all.")] = 0,
     form: Annotated[
         Literal["text", "timed", "json"], typer.Option("--format", help="timed has the time and step before each line.")
     ] = "text",
@@ -42,8 +59,6 @@ def simulate(
     from worker.reading import ScenarioError
     from worker.template import TemplateError
 
-    if seed < 0:
-        fail(f"--seed {seed}: give 0 or more", EXIT_USAGE)
     with errors(ScenarioError, FaultError, TemplateError):
         found = find(scenario).scenario
         deploy = play(found, faults(), seed, app=valid_id(app_id), fail_at=fail_at, fault=fault)
@@ -55,7 +70,8 @@ def list_() -> None:
     """List the scenarios that come along and those of your folder (DEPLOYTAIL_SCENARIOS)."""
     from scripts.tables import scenario_table
 
-    scenario_table()
+    with errors():
+        scenario_table()
 
 
 @scenario_app.command()
@@ -83,7 +99,7 @@ def check(
             scenario, likely = check_file(file)
         except ScenarioError as error:
             wrong = True
-            print(error, file=sys.stderr)
+            say(str(error))
         else:
             count = len(scenario.steps)
             print(f"{file}: {scenario.scenario}: fine: {count} step{'s'[: count > 1]}, {expectation(likely)}")
@@ -141,15 +157,21 @@ def swarm(
     ] = 0.1,
     lines_rate: Annotated[
         float | None,
-        typer.Option(callback=finite, help="Lines a second of each deploy, on average, in place of --speed."),
+        typer.Option(
+            callback=finite,
+            min=0.001,
+            max=1_000_000,
+            help="Lines a second of each deploy, on average, in place of --speed.",
+        ),
     ] = None,
     speed: Annotated[
-        float, typer.Option(callback=finite, help="How many times faster than real; 0 waits for nothing.")
+        float, typer.Option(callback=pace, help="How many times faster than real; 0 waits for nothing.")
     ] = 30.0,
     watchers: Annotated[
         float,
         typer.Option(
             callback=finite,
+            max=1_000,
             help="Watchers of each deploy, on average; some come in the middle, and some after the end.",
         ),
     ] = 3.0,
@@ -191,8 +213,13 @@ def swarm(
         )
 
 
-def played(scenario: str | None, recording: str | None, fail_at: str | None) -> dict[str, str]:
-    """What the API is asked to play: a scenario's name, or the text of a file that was found to be in order."""
+def played(
+    scenario: str | None, recording: str | None, fail_at: str | None, fault: FaultKind | None
+) -> tuple[dict[str, str], str | None]:
+    """What the API is asked to play: a scenario's name, or the text of a file that was found to be in order.
+
+    And what to say of it, where it is a file.
+    """
     from scripts.scenarios import find, read_recording
     from worker.faults import FaultError, check_step
     from worker.reading import ScenarioError
@@ -202,8 +229,17 @@ def played(scenario: str | None, recording: str | None, fail_at: str | None) -> 
         if recording is not None:
             if scenario is not None:
                 fail("give --scenario or --recording, not both", EXIT_USAGE)
-            return {"recording": read_recording(recording)}
+            if fail_at or fault:
+                fail("a recording goes as it went: leave out --fail-at and --fault", EXIT_USAGE)
+            return {"recording": read_recording(recording)}, f"recording {_name(recording)}"
         found = find(scenario or "static")
         if fail_at is not None:
             check_step(found.scenario, fail_at)
-        return {"definition": found.text} if found.builtin is None else {"scenario": found.builtin}
+        if found.builtin is not None:
+            return {"scenario": found.builtin}, None
+        return {"definition": found.text}, f"scenario {_name(scenario)}"
+
+
+def _name(path: str | None) -> str | None:
+    """Of a file, without the folders, which are nobody's business."""
+    return text(Path(path or "").name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from api.client import DONE, GAP, LINE, STATUS, Message
 from api.verify import Verifier
 from producer.status import Status
+from scripts.streams import say
 from scripts.terminal import as_drawn, one_line, safe
 
 EXIT = {Status.COMPLETE: 0, Status.FAILED: 1, Status.CANCELLED: 3}
@@ -68,11 +69,11 @@ class Screen:
     def note(self, text: str) -> None:
         """Something that is not the log."""
         before, after = self._dim
-        print(f"{before}── {text}{after}", file=sys.stderr)
+        say(f"── {text}", before, after)
 
     def verdict(self, verifier: Verifier) -> None:
         """Whether the log is whole."""
-        print(verifier.summary(), file=sys.stderr)
+        say(verifier.summary())
 
 
 def gap_words(gap: dict[str, object]) -> str:

@@ -7,6 +7,10 @@ import re
 import signal
 import subprocess
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import get_args
 
 import pytest
 import redis
@@ -14,6 +18,7 @@ import redis
 from producer.deploys import Request
 from producer.keys import Keys
 from producer.library import create_deploy, new_token, open_log
+from producer.simulate import FaultKind
 from producer.status import Status
 from producer.store import Store
 from producer.writer import Writer
@@ -112,22 +117,69 @@ def test_enqueue_prints_the_id_and_stores_what_was_asked_for(online: dict[str, s
     assert "seed 5" in rows.out
 
 
+_SPEEDS = "is neither 0 nor from 0.001 to 1,000,000; see 'deploytail enqueue --help'"
+_HOME = "~nobody-of-that-name/x: there is no such home directory; see 'deploytail enqueue --help'"
+_FAULTS = ", ".join(map(repr, get_args(FaultKind)))
+
+
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("words", "said"),
     [
-        (["--scenario", "explodes"], "scenario"),
-        (["--speed=-1"], "speed"),
-        (["--seed=-1"], "seed"),
-        (["--environment", "moon"], "environment"),
+        (["--scenario", "explodes"], "there is no scenario 'explodes': there are .*"),
+        (["--speed=-1"], f"Invalid value for '--speed': -1 {_SPEEDS}"),
+        (["--speed=1e-320"], f"Invalid value for '--speed': 9.99989e-321 {_SPEEDS}"),
+        (["--speed=1e300"], f"Invalid value for '--speed': 1e\\+300 {_SPEEDS}"),
+        (["--speed=nan"], f"Invalid value for '--speed': nan {_SPEEDS}"),
+        (["--seed=-1"], "--seed -1: give 0 or more, at most 9223372036854775807"),
+        (["--seed", str(2**63)], f"--seed {2**63}: give 0 or more, at most 9223372036854775807"),
+        (["--max-idle=86401"], "Invalid value for '--max-idle': Input should be less than or equal to 86400; see .*"),
+        (["--environment", "moon"], "Invalid value for '--environment': 'moon' is not one of 'staging', 'produc.*"),
+        (["--fault", "oom"], f"Invalid value for '--fault': 'oom' is not one of {_FAULTS}; see .*"),
+        (["--fail-at", "launch"], "scenario 'static' has no step 'launch': it has .*"),
+        (["--scenario", "~nobody-of-that-name/x"], f"Invalid value for '--scenario': {_HOME}"),
+        (["--recording", "~nobody-of-that-name/x"], f"Invalid value for '--recording': {_HOME}"),
+        (["--recording", "x", "--fault", "hang"], "a recording goes as it went: leave out --fail-at and --fault"),
+        (["--message", "x" * 1001], "--message: String should have at most 1000 characters"),
+        (["--nothing"], "No such option: --nothing .*; see 'deploytail enqueue --help'"),
+        (["--scenario", "./a\x1b]0;t\x07.yaml"], "a␛]0;t␇.yaml: No such file or directory"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_name_of_its_field(
-    online: dict[str, str], keys: Keys, words: list[str], named: str
+def test_a_bad_value_is_refused_by_the_name_of_its_option(
+    online: dict[str, str], keys: Keys, words: list[str], said: str
 ) -> None:
-    """Wrong usage is one sentence that names the field, and status 2."""
+    """Wrong usage is one sentence that names the option, and status 2."""
     ended = deploytail(online, "enqueue", keys.app, *words)
-    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert named in ended.err
+    assert (ended.status, ended.out) == (2, "")
+    assert re.fullmatch(f"deploytail: {said}\n", ended.err), ended.err
+
+
+@pytest.mark.parametrize(("words", "status"), [([], 2), (["scenario"], 2), (["--help"], 0), (["swarm", "-h"], 0)])
+def test_help_is_shown(environment: dict[str, str], words: list[str], status: int) -> None:
+    """When it is asked for, and when a command is missing: nothing is complained of."""
+    ended = deploytail(environment, *words)
+    assert (ended.status, "Usage: deploytail" in ended.out, ended.err) == (status, True, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scenario", "FOLDER/mine \udcff.yaml"], "scenario mine \ufffd.yaml"),
+        (["--recording", "FOLDER/build.cast"], "recording build.cast"),
+        (["--recording", "FOLDER/build.cast", "-m", "my own"], "my own"),
+        (["-m", "not \udcff UTF-8"], "not \ufffd UTF-8"),
+        ([], None),
+    ],
+)
+def test_a_deploy_that_plays_a_file_says_which(
+    online: dict[str, str], keys: Keys, tmp_path: Path, words: list[str], message: str | None
+) -> None:
+    """By its message, unless one is given; not in which folder it lies."""
+    scenario = deploytail(online, "scenario", "show", "static").out
+    (tmp_path / "mine \udcff.yaml").write_text(scenario)
+    (tmp_path / "build.cast").write_text("one\ntwo\n")
+    words = [word.replace("FOLDER", str(tmp_path)) for word in words]
+    assert deploytail(online, "enqueue", keys.app, "--id", keys.deploy, *words).status == 0
+    assert json.loads(deploytail(online, "show", keys.app, keys.deploy, "--json").out)["message"] == message
 
 
 @pytest.mark.parametrize(
@@ -337,6 +389,84 @@ def test_a_reader_that_has_enough_ends_it_quietly(
     assert {line for line in ended.stderr.splitlines() if not line.startswith("── ")} <= {
         "complete: 3,001 lines, verified"
     }
+
+
+_FULL = Ended(74, "", "deploytail: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "watch APP DEPLOY",
+        "logs APP DEPLOY",
+        "logs APP DEPLOY --format asciicast",
+        "list APP",
+        "show APP DEPLOY --json",
+        "simulate static",
+        "simulate static --format json",
+        "scenario list",
+        "scenario show static",
+        "--help",
+        "--version",
+    ],
+)
+def test_output_that_cannot_be_written_is_one_sentence(
+    online: dict[str, str], valkey: str, keys: Keys, command: str
+) -> None:
+    """On a full disk; where output is closed it is nobody's, and that is no error."""
+    make_log(keys, valkey, "one")
+    words = command.replace("APP", keys.app).replace("DEPLOY", keys.deploy)
+    full, closed = (_shell(online, f"{PROGRAM} {words} {to}") for to in (">/dev/full", ">&-"))
+    assert full._replace(err="".join(line for line in full.err.splitlines(True) if "──" not in line)) == _FULL
+    assert (closed.status, closed.out, "deploytail: " in closed.err) == (0, "", False)
+
+
+def test_what_is_said_besides_may_go_nowhere(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """The log comes all the same, and its status."""
+    make_log(keys, valkey, "one", status=Status.FAILED, reason="no")
+    for to in ("/dev/full", "&-"):
+        ended = _shell(online, f"{PROGRAM} watch {keys.app} {keys.deploy} 2>{to}")
+        assert ended == Ended(1, "one\nDeploy failed: no\n", "")
+
+
+def test_what_an_encoding_lacks_is_escaped(online: dict[str, str], valkey: str, keys: Keys) -> None:
+    """Rather than an error."""
+    make_log(keys, valkey, "é ✓")
+    ended = _shell(online, f"PYTHONIOENCODING=latin-1 {PROGRAM} watch {keys.app} {keys.deploy} | iconv -f latin1")
+    assert ended.out == "é \\u2713\nDeploy complete!\n"
+
+
+def test_ctrl_c_ends_a_command_that_has_hardly_begun(online: dict[str, str], tmp_path: Path) -> None:
+    """While it is still being imported, too."""
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    assert deploytail(online | {"PYTHONPATH": str(tmp_path)}, "list", "shop") == Ended(130, "", "")
+
+
+def test_an_address_that_is_not_an_api_s_says_so(environment: dict[str, str]) -> None:
+    """Whatever answers there."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.handle_request).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        found = [deploytail(environment, "list", "shop", "--api", address) for address in (url, "http://a..", "a:1")]
+    assert found == [
+        Ended(2, "", f"deploytail: {url} is not the address of an API: what answers is something else\n"),
+        Ended(2, "", "deploytail: http://a.. is not the address of an API: write http://host:port\n"),
+        Ended(2, "", "deploytail: a:1 is not the address of an API: write http://host:port\n"),
+    ]
+
+
+def _shell(environment: dict[str, str], line: str) -> Ended:
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_a_terminal_gets_colours_but_no_control(online: dict[str, str], valkey: str, keys: Keys) -> None:

@@ -21,7 +21,7 @@ from scripts.record import record
 from scripts.run import UsageError
 from tests.faults import alive
 from tests.helpers import Service, wait_until
-from tests.scripts.command_line import deploytail, new_keys, running, stored_lines
+from tests.scripts.command_line import PROGRAM, deploytail, new_keys, running, stored_lines
 from worker.actions import End
 from worker.recording import check, play
 
@@ -285,10 +285,29 @@ def test_a_reader_that_leaves_does_not_stop_the_recording(file: Path) -> None:
     assert cast(file).text == "one\r\ntwo\r\nthree\r\n"
 
 
-def test_a_recording_that_is_too_long_to_be_played_says_so(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Rather than when it is played."""
-    assert record(sh("head -c 8400000 /dev/zero | tr '\\0' a"), file=file, tty=False) == 0
-    assert "; too long to be played: more than 8,388,608 bytes\n" in capfd.readouterr().err
+@pytest.mark.parametrize("to", [">/dev/full", ">/dev/full 2>&1", ">&-", ">&- 2>&- <&-"])
+def test_output_that_goes_nowhere_does_not_stop_the_recording(file: Path, to: str) -> None:
+    """On a full disk, or closed: the command runs to its end, and is recorded whole."""
+    script = "echo one; sleep 0.2; echo two; exit 3"
+    line = f"{PROGRAM} record -o {file} -- sh -c '{script}' {to}"
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, timeout=30, check=False, text=True)
+    assert (ended.returncode, cast(file).text, ended.stdout) == (3, "one\r\ntwo\r\n", "")
+    full = "deploytail: showing no more (No space left on device); the command goes on\n"
+    assert ended.stderr.startswith({">/dev/full": full, ">&-": "recorded "}.get(to, ""))
+
+
+@pytest.mark.parametrize(("character", "count", "too_long"), [("a", 8_400_000, True), ("é", 8_300_000, False)])
+def test_a_recording_that_is_too_long_to_be_played_says_so(
+    file: Path, capfd: pytest.CaptureFixture[str], character: str, count: int, too_long: bool
+) -> None:
+    """Rather than when it is played; it is characters that count."""
+    script = f"import sys; sys.stdout.buffer.write('{character}'.encode() * {count})"
+    assert record([sys.executable, "-c", script], file=file, tty=False) == 0
+    said = capfd.readouterr().err
+    assert ("; too long to be played: more than 8,388,608 characters\n" in said, "; play it: " in said) == (
+        too_long,
+        not too_long,
+    )
 
 
 @pytest.mark.usefixtures("worker")
