@@ -4,6 +4,7 @@ Each is thin: it parses, finds the addresses, and calls the module that does the
 """
 
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -52,7 +53,7 @@ def deploytail(
 @app.command()
 def up(
     redis: Redis = None,
-    host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(callback=text, help="Address that the API listens on.")] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Its port; by default 8400, or a free one.")
     ] = None,
@@ -162,10 +163,11 @@ def run(
     """Run a real command here and stream its output as a deploy of APP."""
     from scripts.run import UsageError, run_as_deploy
 
+    about = message or text(shlex.join(command))
     with errors(UsageError):
         sys.exit(
             run_as_deploy(
-                app_id, command, deploy_id=deploy_id, message=message, mask=mask or [], tty=tty, redis_url=redis
+                app_id, command, deploy_id=deploy_id, message=about, mask=mask or [], tty=tty, redis_url=redis
             )
         )
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from producer.library import read_log
 from producer.proof import Proof
 from tests.faults import alive
 from tests.helpers import Service, wait_until
-from tests.scripts.command_line import Ended, deploytail, finish, new_keys, running, stored_lines
+from tests.scripts.command_line import PROGRAM, Ended, deploytail, finish, new_keys, running, stored_lines
 
 COMPLETE = "Deploy complete!"
 
@@ -261,6 +262,25 @@ def test_our_output_is_what_the_command_wrote(environment: dict[str, str], keys:
         while b"end " not in shown and (more := os.read(process.stdout.fileno(), 1000)):
             shown += more
     assert shown == b"\r10%\r100%\r\n\xc3(\xff \x1b[2Kend "
+
+
+@pytest.mark.parametrize("to", [">/dev/full", ">&-", ">&- 2>&- <&-"])
+def test_output_that_goes_nowhere_does_not_stop_the_command(
+    environment: dict[str, str], valkey: str, keys: Keys, to: str
+) -> None:
+    """On a full disk, or closed: the log is whole."""
+    line = f"{PROGRAM} run {keys.app} --id {keys.deploy} -- sh -c 'echo one; sleep 0.2; echo two' {to}"
+    ended = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, stored_lines(keys, valkey)) == (0, b"", ["one", "two", COMPLETE])
+    full = b"deploytail: showing no more (No space left on device); the command goes on\n"
+    assert (full in ended.stderr) is (to == ">/dev/full")
+
+
+def test_a_command_line_that_is_no_utf_8_is_run_as_it_is(environment: dict[str, str], valkey: str, keys: Keys) -> None:
+    """In the message of the deploy, which is text, its odd bytes are replaced."""
+    ended = run(environment, keys, "--", "printf", "%s", "a\udcff")
+    assert (ended.status, ended.out) == (0, "a\ufffd")
+    assert read_log(keys.app, keys.deploy, url=valkey).state.message == "printf %s 'a\ufffd'"
 
 
 def test_the_value_of_a_masked_variable_is_not_in_the_message(
