@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from worker.scope import MOST_CHARACTERS, MOST_DIGITS, Room, Scope, TemplateError
+from worker.scope import MOST_CHARACTERS, MOST_DIGITS, NUMBER, Room, Scope, TemplateError
 from worker.words import quoted
 
-Piece: TypeAlias = Callable[[Scope, Room], str]
+Piece: TypeAlias = Callable[[Scope, Room | None], str]
 
 _RANGE = re.compile(r"([0-9]+)(?:\.([0-9]+))?\.\.([0-9]+)(?:\.([0-9]+))?")
 _DIGITS = re.compile(r"(hex|digits) ([0-9]+)")
@@ -33,7 +33,7 @@ def formatted(piece: Piece, align: str, zero: str, width: str, comma: str) -> Pi
     if len(width) > _WIDEST:
         raise TemplateError(f"a width of {quoted(width)} is too wide: write at most {_WIDEST} digits")
 
-    def told(scope: Scope, room: Room) -> str:
+    def told(scope: Scope, room: Room | None) -> str:
         text = piece(scope, room)
         if comma:
             text = _thousands(text)
@@ -71,7 +71,7 @@ def check_digits(number: str) -> str:
 
 def _thousands(text: str) -> str:
     whole, point, rest = text.partition(".")
-    if not re.fullmatch(rf"-?[0-9]{{1,{MOST_DIGITS}}}", whole):
+    if not NUMBER.fullmatch(whole):
         raise TemplateError(f"{quoted(text)} is not a number, to be written with thousands")
     return f"{int(whole):,}{point}{rest}"
 
@@ -86,7 +86,7 @@ def _range(found: re.Match[str]) -> Piece:
     if not decimals:
         return lambda scope, _: str(scope.between(low, high))
 
-    def number(scope: Scope, _: Room) -> str:
+    def number(scope: Scope, _: Room | None) -> str:
         digits = str(scope.between(low, high)).rjust(decimals + 1, "0")
         return f"{digits[:-decimals]}.{digits[-decimals:]}"
 

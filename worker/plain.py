@@ -14,6 +14,7 @@ Path: TypeAlias = tuple[str | int, ...]
 _DEEPEST = 40
 _MOST_PARTS = 50_000
 _MOST_CHARACTERS = 2 * MAX_DEFINITION_CHARACTERS
+_TOO_MUCH = f"more than {_MOST_PARTS:,} parts, or too much text, its aliases counted"
 _COMMENT = re.compile(r" (#.*)")
 
 
@@ -68,16 +69,18 @@ def shown(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops at what is nested too deep, before it costs much."""
+    """Stops at what is nested too deep or has too many parts, before it costs much."""
 
     _depth = 0
+    _parts = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """The next node. Raises MisreadError."""
         self._depth += 1
-        if self._depth > _DEEPEST:
+        self._parts += 1
+        if self._depth > _DEEPEST or self._parts > _MOST_PARTS:
             line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-            raise MisreadError(line, "nested too deep: this is not a scenario")
+            raise MisreadError(line, "nested too deep: this is not a scenario" if self._depth > _DEEPEST else _TOO_MUCH)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -101,7 +104,7 @@ class _Reader:
         if len(path) > _DEEPEST:
             raise MisreadError(line, "nested too deep, or an alias of itself")
         if self._parts > _MOST_PARTS or self._characters > _MOST_CHARACTERS:
-            raise MisreadError(line, f"more than {_MOST_PARTS:,} parts, or too much text, its aliases counted")
+            raise MisreadError(line, _TOO_MUCH)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(each, (*path, at)) for at, each in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):

@@ -19,6 +19,7 @@ from worker.words import printable
 M = TypeVar("M", Scenario, Faults)
 
 _MOST_PROBLEMS = 20
+_TEXTS = {"about", "output", "text", "write", "progress", "prefix", "reason", "detail"}
 
 
 class ScenarioError(ValueError):
@@ -42,8 +43,9 @@ def doubts(text: str, file: str) -> list[str]:
             f"{file}:{comment.line}: {shown(comment.path)}: {comment.text!r} is a comment, and not part of the text: "
             "put all of it in quotes, or two blanks before the '#'"
         )
-        for comment in _document(text, file).comments[:_MOST_PROBLEMS]
-    ]
+        for comment in _document(text, file).comments
+        if next((part for part in reversed(comment.path) if isinstance(part, str)), "") in _TEXTS
+    ][:_MOST_PROBLEMS]
 
 
 def _read(text: str, file: str, kind: type[M]) -> M:

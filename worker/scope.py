@@ -14,6 +14,7 @@ Names: TypeAlias = Mapping[str, "str | Sequence[Template]"]
 
 MOST_DIGITS = 18
 MOST_CHARACTERS = 4 * 1024 * 1024
+NUMBER = re.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}")
 _MOST_HELD = 4 * MOST_CHARACTERS
 _MOST_PIECES = 1_000_000
 _DEEPEST = 20
@@ -24,21 +25,29 @@ class TemplateError(ValueError):
 
 
 class Scope:
-    """The names that a template may use, and the numbers that it draws from."""
+    """The names that a template may use, and the numbers that it draws from.
 
-    def __init__(self, rng: Random, names: Names, builtin: Callable[[str], str | None] = lambda _: None) -> None:
+    `held` are the characters in the values of `names`, where they are counted already.
+    """
+
+    def __init__(
+        self,
+        rng: Random,
+        names: Names,
+        builtin: Callable[[str], str | None] = lambda _: None,
+        held: int | None = None,
+    ) -> None:
         self.rng = rng
         self.names = dict(names)
         self._builtin = builtin
-        self._held = _characters(names)
+        self._held = _characters(names) if held is None else held
 
     def inner(self, **names: "str | Sequence[Template]") -> "Scope":
         """The same with more names. Raises TemplateError where all their texts become too long to be held."""
-        scope = Scope(self.rng, {}, self._builtin)
-        scope.names, scope._held = self.names | names, self._held + _characters(names)
-        if scope._held > _MOST_HELD:
+        held = self._held + _characters(names)
+        if held > _MOST_HELD:
             raise TemplateError(f"the values come to more than {_MOST_HELD:,} characters: make them shorter")
-        return scope
+        return Scope(self.rng, self.names | names, self._builtin, held)
 
     def text(self, name: str) -> str:
         """The value of `name`. Raises TemplateError."""
@@ -58,8 +67,8 @@ class Scope:
 
     def number(self, term: str) -> int:
         """A whole number: written out, or the value of a name. Raises TemplateError."""
-        text = self.text(term) if term[0].isalpha() or term[0] == "_" else term
-        if not re.fullmatch(rf"-?[0-9]{{1,{MOST_DIGITS}}}", text):
+        text = term if term[0] in "0123456789" else self.text(term)
+        if not NUMBER.fullmatch(text):
             raise TemplateError(f"{term!r} is {quoted(text)}, not a whole number of up to {MOST_DIGITS} digits")
         return int(text)
 
@@ -69,7 +78,11 @@ class Scope:
 
 
 def _characters(names: Names) -> int:
-    return sum(len(value) for value in names.values() if isinstance(value, str))
+    characters = 0
+    for value in names.values():
+        if isinstance(value, str):
+            characters += len(value)
+    return characters
 
 
 class Room:

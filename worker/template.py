@@ -15,7 +15,7 @@ noughts in front. `$${` stands for `${`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from worker.forms import Piece, check_digits, form, formatted, reckon
 from worker.scope import MOST_CHARACTERS, Room, Scope, TemplateError
@@ -31,6 +31,7 @@ _SUM = re.compile(rf"({_NAME}|[0-9]+)((?:\s*[-+*/]\s*(?:{_NAME}|[0-9]+))+)")
 _TERM = re.compile(rf"([-+*/])\s*({_NAME}|[0-9]+)")
 _NO_RANGE = re.compile(r"([0-9]+)\s*-\s*([0-9]+)")
 _PICK = re.compile(rf"pick ({_NAME})")
+_FEW = 16  # so few pieces may be put together before their length is looked at
 
 
 class Template:
@@ -72,18 +73,27 @@ class Template:
         """
         if self._plain is not None:
             return self._plain
-        room = room or Room()
-        room.begin(len(self._pieces))
-        texts: list[str] = []
+        if self.lists:
+            room = room or Room()
+        if room:
+            room.begin(len(self._pieces))
+        if len(self._pieces) <= _FEW:
+            text = "".join([piece if isinstance(piece, str) else piece(scope, room) for piece in self._pieces])
+            _check_length(len(text))
+        else:
+            text = "".join(self._bounded(scope, room))
+        if room:
+            room.end()
+        return text
+
+    def _bounded(self, scope: Scope, room: Room | None) -> Iterator[str]:
+        """The texts of the pieces, as far as all of them together are not too long."""
         length = 0
         for piece in self._pieces:
             text = piece if isinstance(piece, str) else piece(scope, room)
             length += len(text)
-            if length > MOST_CHARACTERS:
-                raise TemplateError(f"a text comes to more than {MOST_CHARACTERS:,} characters: make it shorter")
-            texts.append(text)
-        room.end()
-        return "".join(texts)
+            _check_length(length)
+            yield text
 
     def __repr__(self) -> str:
         return f"Template({self.source!r})"
@@ -121,7 +131,7 @@ class Template:
         if (ends := _NO_RANGE.fullmatch(place[2:-1].strip())) and int(ends[1]) < int(ends[2]):
             raise TemplateError(f"{place!r} is a number below 0: a range is written ${{{ends[1]}..{ends[2]}}}")
 
-        def total(scope: Scope, _: Room) -> str:
+        def total(scope: Scope, _: Room | None) -> str:
             result = scope.number(first)
             for sign, term in terms:
                 result = reckon(result, sign, scope.number(term))
@@ -130,8 +140,13 @@ class Template:
         return total
 
 
+def _check_length(length: int) -> None:
+    if length > MOST_CHARACTERS:
+        raise TemplateError(f"a text comes to more than {MOST_CHARACTERS:,} characters: make it shorter")
+
+
 def _pick(name: str) -> Piece:
-    def pick(scope: Scope, room: Room) -> str:
+    def pick(scope: Scope, room: Room | None) -> str:
         items: Sequence[Template] = scope.items(name)
         return items[scope.between(0, len(items) - 1)].render(scope, room)
 

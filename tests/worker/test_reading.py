@@ -227,6 +227,7 @@ TOO_MUCH = "more than 50,000 parts, or too much text, its aliases counted"
     [
         (f"a: &a {'x' * 60_000}\nb: [{', '.join(['*a'] * 40_000)}]\n", f"1: {TOO_MUCH}"),
         (f"a: &a [x]\nb: [{', '.join(['*a'] * 40_000)}]\n", f"1: {TOO_MUCH}"),
+        (f"{HEAD}steps: [{'{},' * 60_000}]\n", f"3: {TOO_MUCH}"),
         (f"values: {'[' * 500}\n", "1: nested too deep: this is not a scenario"),
         (f"values: {'[' * 50}x{']' * 50}\n", "1: nested too deep: this is not a scenario"),
     ],
@@ -251,6 +252,7 @@ def test_text_that_yaml_takes_for_a_comment_is_doubted() -> None:
     """One blank before the `#` is how text goes on; a comment that is meant stands apart."""
     text = (
         f"{HEAD}steps:\n- step: a  # meant\n  output:\n  - Analyzing # 5 deps\n  - 'quoted' # is not\n  - all#of it\n"
+        "  - pause: 30 # is meant\n"
     )
     said = "is a comment, and not part of the text: put all of it in quotes, or two blanks before the '#'"
     assert doubts(text, "mine.yaml") == [f"mine.yaml:6: steps[1].output[1]: '# 5 deps' {said}"]
