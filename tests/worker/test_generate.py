@@ -181,6 +181,14 @@ def test_what_comes_after_a_hang_tells_of_its_time() -> None:
     assert int(times[-1][2]) >= 180
 
 
+@pytest.mark.parametrize(("strikes", "after"), [("start", ["5", "5"]), ("anywhere", ["0", "5"])])
+def test_what_would_come_at_once_comes_after_a_hang_and_says_so(strikes: str, after: list[str]) -> None:
+    """The clock tells a line at the very moment of the hang from one before it."""
+    fault = f"{{hang: {{strikes: {strikes}, pause: 5s}}}}"
+    text = f"steps:\n- {{step: s, pace: 0, output: ['${{total_s}}', '${{total_s}}'], faults: {fault}}}"
+    assert [text for _, text in texts(played(text, 0, "s", "hang"))] == after
+
+
 def test_a_date_goes_on_after_the_end_of_a_month() -> None:
     """And stops at the last one that there is, not the deploy."""
     clock = Clock(fixed(0.99))
@@ -301,6 +309,14 @@ def test_no_fault_strikes_before_its_step_begins(fault: str, lines: list[tuple[i
           faults: {{{fault}}}
     """
     assert texts(played(text, 0, "b", kind_of(fault)))[: len(lines)] == lines
+
+
+@pytest.mark.parametrize(("strikes", "delay"), [("start", 10), ("end", 7010)])
+def test_a_step_without_a_line_has_a_start_and_an_end(strikes: str, delay: int) -> None:
+    """With all its time between the two."""
+    words = f"{{error: {{strikes: {strikes}, output: 'no'}}}}"
+    found = played(f"steps:\n- {{step: s, output: {{pause: 7s}}, faults: {words}}}", fail_at="s", fault="error")
+    assert texts(found) == [(delay, "no")]
 
 
 def test_a_step_that_takes_longer_after_a_hang_takes_its_own_time() -> None:
