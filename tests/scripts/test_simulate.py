@@ -96,7 +96,7 @@ def test_scenarios_are_listed_and_shown(alone: dict[str, str], tmp_path: Path) -
     rows = listed.out.splitlines()
     assert listed.status == 0
     assert any(row.startswith("static") and "smoke-test" in rows[at + 1] for at, row in enumerate(rows))
-    assert any(row.split() == ["mine", "2-3", "0-1", "s", "One", "of", "the", "user's", "own."] for row in rows)
+    assert any(row.split() == ["mine", "2-3", "0.5-0.8", "s", "One", "of", "the", "user's", "own."] for row in rows)
     assert any(row.startswith("bad ") and "bad.yaml:1: about: is missing" in row for row in rows)
     assert deploytail(alone, "scenario", "show", "static") == Ended(0, source("static"), "")
     assert deploytail(alone, "scenario", "show", "mine") == Ended(0, MINE, "")
@@ -109,13 +109,14 @@ def test_check_says_what_is_wrong_by_line_and_field(alone: dict[str, str], tmp_p
     bad.write_text(MINE.replace("step: pack", "setp: pack"))
     late.write_text(MINE.replace("output: broken", "output: '${app/2}'"))
     assert deploytail(alone, "scenario", "check", str(good)) == Ended(
-        0, f"{good}: mine: fine: 1 step, 2-3 lines, 0-1 s\n", ""
+        0, f"{good}: mine: fine: 1 step, 2-3 lines, 0.5-0.8 s\n", ""
     )
+    known = "step, values, pace, output, faults"
     ended = deploytail(alone, "scenario", "check", str(bad), str(late))
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.splitlines() == [
-        f"{bad}:6: steps[1].setp: is not a field of a step, which has step, values, pace, output, faults",
-        f"{late}: 'app' is 'shop', not a whole number",
+        f"{bad}:6: steps[1].setp: is not a field of a step, which has {known}; did you mean 'step'?",
+        f"{late}: step 'pack' with its fault 'error': 'app' is 'shop', not a whole number of up to 18 digits",
     ]
 
 
