@@ -26,5 +26,5 @@ def main() -> int:
         from scripts.edge import fail
         from scripts.streams import silence
 
-        silence()
+        silence(sys.stdout)
         fail(f"{error.filename or 'cannot write'}: {error.strerror or error}", EXIT_NOT_WRITTEN)

@@ -41,7 +41,7 @@ class Echo:
             self._out.write(data)
             self._out.flush()
         except OSError as error:
-            silence()
+            silence(sys.stdout)
             self._out = None
             if not isinstance(error, BrokenPipeError):  # who leaves has what they wanted (`| head`)
                 say(f"deploytail: showing no more ({error.strerror}); the command goes on")

@@ -164,5 +164,5 @@ def fail(message: str, status: int) -> NoReturn:
 
 def leave_quietly() -> NoReturn:
     """End the program without a word: whoever read our output has what they wanted (`| head`)."""
-    silence()
+    silence(sys.stdout)
     sys.exit(141)

@@ -1,9 +1,9 @@
 """Our standard streams: whole to begin with, and no reason to fall over when they break."""
 
-import contextlib
 import io
 import os
 import sys
+from typing import TextIO
 
 from scripts.terminal import safe
 
@@ -27,12 +27,14 @@ def say(text: str, before: str = "", after: str = "") -> None:
     But for what is `before` and `after` it.
     """
     shown = "\n".join(safe(line, colour=False) for line in text.split("\n"))
-    with contextlib.suppress(OSError):
-        print(f"{before}{shown}{after}", file=sys.stderr)
+    try:
+        print(f"{before}{shown}{after}", file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
-def silence() -> None:
-    """Standard output is broken: what is still to be written to it goes nowhere, and nothing complains."""
+def silence(stream: TextIO) -> None:
+    """This standard stream is broken: what is still to be written to it goes nowhere, and nothing complains."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

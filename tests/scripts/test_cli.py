@@ -465,6 +465,8 @@ def test_an_address_that_is_not_an_api_s_says_so(environment: dict[str, str]) ->
 
 
 def _shell(environment: dict[str, str], line: str) -> Ended:
+    """A line of shell; output is buffered, as it is for people."""
+    environment = {name: value for name, value in environment.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
