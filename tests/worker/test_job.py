@@ -353,20 +353,6 @@ def test_a_secret_that_is_written_in_two_halves_is_masked(queued: Keys, valkey: 
     assert outcome(queued, valkey)[2][:2] == ["say ", "***"]
 
 
-def test_a_private_key_that_comes_in_pieces_is_masked(queued: Keys, valkey: str) -> None:
-    """A line of it that stays unfinished is held back until it ends."""
-    definition = f"""
-scenario: mine
-about: one of the user's own
-steps:
-- step: build
-  pace: 0
-  output: ["-----BEGIN PRIVATE {"KEY"}-----", {{write: {"MIIE" * 12}}}, {{pause: 2s}}, {"abcd" * 4}, after]
-"""
-    assert run_deploy(queued.app, queued.deploy, definition=definition, speed=10) == "complete"
-    assert outcome(queued, valkey)[2][1] == "***"
-
-
 class Killed(BaseException):
     """Stands for the end of the process."""
 
