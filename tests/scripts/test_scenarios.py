@@ -1,6 +1,7 @@
 """A user's own scenarios: how they are found, listed and checked, whatever is in their files and in the folder."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -170,8 +171,12 @@ def test_of_a_file_without_bounds_only_so_much_is_read(tmp_path: Path) -> None:
     file = tmp_path / "huge.yaml"
     with file.open("wb") as huge:
         huge.truncate(2**40)
+    tracemalloc.start()
     with pytest.raises(ScenarioError, match=r"huge\.yaml: larger than 256 KiB: this is not a scenario$"):
         check(file)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
     with pytest.raises(RecordingError, match=f"at most {MAX_RECORDING_CHARACTERS:,} are played"):
         read_recording(str(file))
 
