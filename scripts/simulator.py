@@ -90,6 +90,7 @@ def check(
 ) -> None:
     """Say what is wrong with a scenario file, by line and field; play it with some seeds and each of its faults."""
     from scripts.scenarios import check as check_file
+    from scripts.scenarios import remarks
     from scripts.tables import expectation
     from worker.reading import ScenarioError
 
@@ -103,6 +104,8 @@ def check(
         else:
             count = len(scenario.steps)
             print(f"{file}: {scenario.scenario}: fine: {count} step{'s'[: count > 1]}, {expectation(likely)}")
+            for remark in remarks(file):
+                say(remark)
     sys.exit(1 if wrong else 0)
 
 

@@ -130,7 +130,7 @@ def _fact(name: str, value: Any) -> str:
     if name.endswith("_at"):
         return _when(value)
     if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
+        return ", ".join(f"{key} {item}" for key, item in value.items() if item is not None)
     return str(value)
 
 
