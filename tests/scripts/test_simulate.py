@@ -104,7 +104,7 @@ def test_scenarios_are_listed_and_shown(alone: dict[str, str], tmp_path: Path) -
 
 def test_check_says_what_is_wrong_by_line_and_field(alone: dict[str, str], tmp_path: Path) -> None:
     """What shows only when it is played, too; status 1 where anything is wrong."""
-    good, bad, late = (tmp_path / name for name in ("good.yaml", "bad.yaml", "late.yaml"))
+    good, bad, late = (tmp_path / name for name in ("mine.yaml", "bad.yaml", "late.yaml"))
     good.write_text(MINE)
     bad.write_text(MINE.replace("step: pack", "setp: pack"))
     late.write_text(MINE.replace("output: broken", "output: '${app/2}'"))
