@@ -52,8 +52,7 @@ def tell(play: Play, secrets: Sequence[str] = ()) -> Generator[Line, None, Ended
     else:
         end = actions.value
         since += end.delay_ms
-        status = Status.COMPLETE if end.reason is None else Status.FAILED
-        ended = Ended(status, hide(end.reason), hide(end.detail), passed + end.delay_ms)
+        ended = Ended(end.status, hide(end.reason), hide(end.detail), passed + end.delay_ms)
     yield Line(since, clean(last_line(ended.status, ended.reason)), None, "system")
     return ended
 

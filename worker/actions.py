@@ -4,6 +4,8 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from producer.status import Status
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -54,6 +56,11 @@ class End(NamedTuple):
     reason: str | None = None
     detail: str | None = None
     delay_ms: int = 0
+
+    @property
+    def status(self) -> Status:
+        """The status that the deploy then has."""
+        return Status.COMPLETE if self.reason is None else Status.FAILED
 
 
 Action: TypeAlias = Line | Part | Cancel | Crash

@@ -14,15 +14,16 @@ from rq import get_current_job
 from rq.timeouts import BaseTimeoutException
 
 from producer.errors import AlreadyClaimed, DeployCancelled, Finished
-from producer.library import cancel_deploy, open_log
+from producer.library import open_log
 from producer.mask import Mask
 from producer.simulate import FaultKind, ScenarioName
 from producer.status import Status
 from producer.writer import Writer
 from worker import generate
-from worker.actions import Cancel, Crash, End, Line, Play, Returning
+from worker.actions import End, Line, Play
 from worker.assemble import Assembled, assemble
 from worker.catalogue import builtin, faults
+from worker.perform import perform
 from worker.reading import read_scenario
 from worker.recording import RecordingError
 from worker.recording import play as play_recording
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 _LIMIT_GRACE_SECONDS = 30
 _HURRY_SECONDS = 5.0
-_CANCEL_SECONDS = 10.0
 
 
 class _Look:
@@ -127,7 +127,7 @@ def _pause(writer: Writer, speed: float, max_idle: float | None, delay_ms: int) 
 
 def _play(actions: Assembled, writer: Writer, pause: Callable[[int], None]) -> str:
     try:
-        end = _write(actions, writer, pause)
+        end = perform(actions, writer, pause, _die)
     except BaseTimeoutException:
         writer.finish(Status.FAILED, "timeout", "the job ran past its time limit")
         return Status.FAILED
@@ -138,26 +138,12 @@ def _play(actions: Assembled, writer: Writer, pause: Callable[[int], None]) -> s
     except TemplateError as error:
         end = End("invalid_scenario", str(error))
         writer.write(str(error), stream="system", level="error")
-    status = Status.COMPLETE if end.reason is None else Status.FAILED
-    writer.finish(status, end.reason, end.detail)
-    return status
+    writer.finish(end.status, end.reason, end.detail)
+    return end.status
 
 
-def _write(actions: Assembled, writer: Writer, pause: Callable[[int], None]) -> End:
-    played = Returning(actions)
-    for action in played:
-        pause(action.delay_ms)
-        match action:
-            case Line(_, text, step, stream, level, omitted):
-                writer.write(text, stream=stream, level=level, step=step, omitted=omitted)
-            case Cancel():
-                cancel_deploy(writer.keys.app, writer.keys.deploy)
-                writer.wait(_CANCEL_SECONDS)  # ends as soon as the writer has heard of it
-            case Crash():
-                writer.flush()
-                os.kill(os.getpid(), signal.SIGKILL)
-    pause(played.value.delay_ms)
-    return played.value
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager

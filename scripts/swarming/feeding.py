@@ -12,19 +12,19 @@ from collections import Counter
 from typing import cast
 
 from producer.errors import DeployCancelled, DeployLogError
-from producer.library import cancel_deploy, open_log
+from producer.library import open_log
 from producer.simulate import FaultKind, ScenarioName
 from producer.status import Status
 from producer.writer import Writer
 from scripts.swarming.messages import Feed, Order, Report
 from scripts.swarming.process import serve
 from scripts.swarming.scenes import scene
-from worker.actions import Cancel, Crash, End, Line, Returning, raw
+from worker.assemble import Assembled
+from worker.perform import perform
 
 _LOOK_SECONDS = 0.5
 _LEAVE_SECONDS = 10.0
 _HURRY_SECONDS = 5.0
-_CANCEL_SECONDS = 10.0
 
 
 class Stopped(Exception):
@@ -69,9 +69,9 @@ class Feeder:
         scenario, fault = cast(ScenarioName, order.scenario), cast(FaultKind | None, order.fault)
         try:
             played = scene(scenario, order.seed, order.app, fault)
-            log = open_log(order.app, order.id, url=self._url, secrets=played.secrets)
+            log = open_log(order.app, order.id, url=self._url, secrets=played.mask)
             try:
-                self._write(order, Returning(played.actions), log)
+                self._write(order, played.actions, log)
             except Crashed:
                 pass  # without an end: that is the reaper's to find out
             except DeployCancelled:
@@ -86,25 +86,17 @@ class Feeder:
         except Exception as error:  # noqa: BLE001 - whatever it is, the swarm has to tell it
             self._complaints.append(f"deploy {order.app}/{order.id}: its writer met {error!r}")
 
-    def _write(self, order: Feed, actions: Returning[Line | Cancel | Crash, End], log: Writer) -> None:
+    def _write(self, order: Feed, actions: Assembled, log: Writer) -> None:
         due = time.monotonic()
-        for action in actions:
+
+        def pause(delay_ms: int) -> None:
+            nonlocal due
             if order.speed:
-                due += action.delay_ms / 1000 / order.speed
+                due += delay_ms / 1000 / order.speed
                 self._wait(log, due)
-            if isinstance(action, Line):
-                _, text, step, stream, level, omitted = action
-                log.write(raw(text), stream=stream, level=level, step=step, omitted=omitted)
-            elif isinstance(action, Cancel):
-                cancel_deploy(order.app, order.id, url=self._url)
-                log.wait(_CANCEL_SECONDS)  # ends as soon as the writer has heard of it
-            else:
-                log.flush()
-                raise Crashed
-        end = actions.value
-        if order.speed:
-            self._wait(log, due + end.delay_ms / 1000 / order.speed)
-        log.finish(Status.COMPLETE if end.reason is None else Status.FAILED, end.reason, end.detail)
+
+        end = perform(actions, log, pause, _crash, self._url)
+        log.finish(end.status, end.reason, end.detail)
 
     def _wait(self, log: Writer, due: float) -> None:
         """Wait until it is time for the next line. A line that is late makes no other late."""
@@ -114,6 +106,10 @@ class Feeder:
                 raise Stopped
         if self._stopping.is_set():
             raise Stopped
+
+
+def _crash() -> None:
+    raise Crashed
 
 
 async def _main(url: str) -> None:

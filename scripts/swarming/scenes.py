@@ -1,6 +1,5 @@
 """What a simulated deploy of the swarm does, and for how long."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -24,17 +23,17 @@ class Size(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What a deploy does, as a worker plays it, and the secrets that are masked in it."""
+    """What a deploy does, as a worker plays it, and the mask of its secrets, for the writer too."""
 
-    secrets: Sequence[str]
+    mask: Mask
     actions: Assembled
 
 
 def scene(scenario: ScenarioName, seed: int, app: str, fault: FaultKind | None) -> Scene:
     """What a deploy of this app does."""
-    secrets = builtin(scenario).secrets
+    mask = Mask(builtin(scenario).secrets)
     actions = play(builtin(scenario), faults(), seed, app=app, fault=fault)
-    return Scene(secrets, assemble(actions, Mask(secrets).open_end))
+    return Scene(mask, assemble(actions, mask.open_end))
 
 
 @lru_cache(maxsize=10_000)
