@@ -222,8 +222,9 @@ class Follow:
     def _append_lines(self, entries: list[bytes]) -> None:
         """Add the next log lines as blocks: a cold log is framed in a fifth of the time that single events take."""
         first, last = self.last + 1, self.last + len(entries)
-        block = frames.lines(entries, first)
-        if len(block) > _BLOCK_BYTES and first < last:
+        # What is too large before it is framed need not be framed to be seen to be so.
+        block = frames.lines(entries, first) if sum(map(len, entries)) <= _BLOCK_BYTES or first == last else None
+        if block is None or (len(block) > _BLOCK_BYTES and first < last):
             # A block is sent and dropped as a whole, so it is kept small.
             half = len(entries) // 2
             self._append_lines(entries[:half])
