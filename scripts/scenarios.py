@@ -17,7 +17,7 @@ from worker.reading import ScenarioError, doubts, read_scenario
 from worker.recording import RecordingError, decode
 from worker.recording import check as check_recording
 from worker.scenario import Scenario
-from worker.template import TemplateError
+from worker.scope import TemplateError
 from worker.words import listed, meant, quoted
 
 T = TypeVar("T")

@@ -57,7 +57,7 @@ def simulate(
     from worker.faults import FaultError
     from worker.generate import play
     from worker.reading import ScenarioError
-    from worker.template import TemplateError
+    from worker.scope import TemplateError
 
     with errors(ScenarioError, FaultError, TemplateError):
         found = find(scenario).scenario

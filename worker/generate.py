@@ -13,7 +13,8 @@ from worker.clock import Clock
 from worker.faults import ENDS, Target, Then, check_step, choose
 from worker.printer import Piece, Pieces, Place, Printer
 from worker.scenario import Fault, Faults, Scenario, Step
-from worker.template import Scope, Template
+from worker.scope import Scope
+from worker.template import Template
 from worker.timing import Pacer
 
 _HALF_A_LINE_MS = 1_200  # longer than an unfinished line is held, so that the half is seen
@@ -84,7 +85,8 @@ class _Deploy:
             self._clock.now = max(begun, self._told)
         struck = self._clock.now
         own = self._printer.valued(scope, fault.values)
-        yield from self._actions(self._says(step, kind, own))
+        pacer = Pacer(fault.pace or general.pace or step.pace or self._scenario.pace, self._rng)
+        yield from self._actions(self._says(general, fault, Place(own, pacer, self._clock), ENDS[kind]))
         match ENDS[kind]:
             case Then.GOES_ON:
                 # Once more from the start, so that the rest tells of the time that went by.
@@ -111,18 +113,16 @@ class _Deploy:
                 reason = fault.reason or general.reason or Template(kind)
                 return self._end(own, reason, fault.detail or general.detail)
 
-    def _says(self, step: Step, kind: FaultKind, own: Scope) -> Pieces:
-        """What the fault prints, the step's own words or general ones, and the time that it takes."""
-        general, fault = self._faults.faults[kind], step.faults.get(kind, Fault())
-        pause, scope, clock = fault.pause or general.pause, own, self._clock
+    def _says(self, general: Fault, fault: Fault, place: Place, then: Then) -> Pieces:
+        """What a fault prints, the step's own words or general ones, and the time that it takes."""
+        pause, clock = fault.pause or general.pause, place.clock
         if not fault.output:
             others = {name: value for name, value in general.values.items() if name not in fault.values}
-            scope = self._printer.valued(own, others)
-        pacer = Pacer(fault.pace or general.pace or step.pace or self._scenario.pace, self._rng)
-        if pause and ENDS[kind] is Then.FAILS:
+            place = place._replace(scope=self._printer.valued(place.scope, others))
+        if pause and then is Then.FAILS:
             clock.now += pause.draw(self._rng)
-        yield from self._printer.output(fault.output or general.output, Place(scope, pacer, clock))
-        if pause and ENDS[kind] is not Then.FAILS:
+        yield from self._printer.output(fault.output or general.output, place)
+        if pause and then is not Then.FAILS:
             clock.now += pause.draw(self._rng)
 
     def _strikes(self, pieces: Sequence[Piece], where: str | None) -> int:

@@ -27,7 +27,7 @@ from worker.perform import perform
 from worker.reading import read_scenario
 from worker.recording import RecordingError
 from worker.recording import play as play_recording
-from worker.template import TemplateError
+from worker.scope import TemplateError
 
 log = logging.getLogger(__name__)
 

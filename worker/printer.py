@@ -8,9 +8,10 @@ from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
 from worker.clock import Clock
-from worker.fields import Value
+from worker.fields import MOST_TOTAL, Value
 from worker.scenario import AnyItem, Each, OneOf, Parallel, Pause, Print, Progress, Repeat, Write
-from worker.template import Scope, Template, TemplateError
+from worker.scope import Scope, TemplateError
+from worker.template import Template
 from worker.timing import Bursts, Pacer, Span
 
 _STYLES = {
@@ -21,7 +22,6 @@ _STYLES = {
 _MOST = 1_000_000
 _MOST_ITEMS = 5_000_000
 _MOST_CHARACTERS = 256 * 1024 * 1024
-_MOST_TOTAL = 10**15
 
 
 class Piece(NamedTuple):
@@ -106,7 +106,7 @@ class Printer:
         yield from ()
 
     def _progress(self, item: Progress, place: Place) -> Pieces:
-        total = self._count(self._render(item.total, place.scope), _MOST_TOTAL)
+        total = self._count(self._render(item.total, place.scope), MOST_TOTAL)
         updates = item.updates.draw(self._rng)
         start, length = place.clock.now, item.over.draw(self._rng)
         # Uneven, as real progress is: shares of the whole that are drawn, and put in order.

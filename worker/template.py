@@ -21,8 +21,6 @@ from worker.forms import Piece, check_digits, form, formatted, reckon
 from worker.scope import MOST_CHARACTERS, Room, Scope, TemplateError
 from worker.words import quoted
 
-__all__ = ["Scope", "Template", "TemplateError"]
-
 _PLACE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _FORMAT = re.compile(r"(?P<body>.*?[^:]):(?P<align>[<>^]?)(?P<zero>0?)(?P<width>[0-9]*)(?P<comma>,?)")
 _NAME = r"[a-z_][a-z0-9_]*"

@@ -11,7 +11,7 @@ from worker.actions import Action, Cancel, Crash, End, Line, Part
 from worker.catalogue import faults
 from worker.clock import Clock
 from worker.faults import FaultError
-from worker.template import TemplateError
+from worker.scope import TemplateError
 
 DAY_MS = 24 * 3_600_000
 TWO_STEPS = """

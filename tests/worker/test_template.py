@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.worker.support import fixed
-from worker.template import Scope, Template, TemplateError
+from worker.scope import Scope, TemplateError
+from worker.template import Template
 
 VALUES: dict[str, str | Sequence[Template]] = {
     "n": "1234567",
