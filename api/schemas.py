@@ -10,11 +10,18 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from producer.deploys import Request
 from producer.keys import ID_PATTERN, Keys
-from producer.simulate import MAX_DEFINITION_CHARACTERS, MAX_RECORDING_CHARACTERS, STEPS, FaultKind, ScenarioName
+from producer.simulate import (
+    MAX_DEFINITION_CHARACTERS,
+    MAX_RECORDING_CHARACTERS,
+    MAX_SEED,
+    MAX_SPEED,
+    MIN_SPEED,
+    STEPS,
+    FaultKind,
+    ScenarioName,
+)
 from producer.state import State
 from producer.status import Status
-
-MIN_SPEED, MAX_SPEED = 0.001, 1_000_000
 
 
 def _speed(value: float) -> float:
@@ -56,7 +63,7 @@ class Pace(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     speed: Speed = 1.0
     max_idle: float | None = Field(
         None, ge=0, le=86_400, allow_inf_nan=False, description="No pause is longer, in seconds."

@@ -35,6 +35,8 @@ FaultKind: TypeAlias = Literal[
     "cancel",
 ]
 
+MIN_SPEED, MAX_SPEED = 0.001, 1_000_000  # and 0, which waits for nothing
+MAX_SEED = 2**63 - 1
 MAX_DEFINITION_CHARACTERS = 256 * 1024
 MAX_RECORDING_CHARACTERS = 8 * 1024 * 1024
 

@@ -2,8 +2,7 @@
 
 import sys
 
-EXIT_NOT_WRITTEN = 74  # as sysexits' EX_IOERR
-EXIT_INTERRUPTED = 130
+from scripts.exits import EXIT_INTERRUPTED, EXIT_NOT_WRITTEN
 
 
 def main() -> int:

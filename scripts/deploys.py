@@ -11,7 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from scripts import simulator
-from scripts.edge import EXIT_USAGE, Api, App, Deploy, Json, Redis, client, errors, fail, finite, pace, text, valid_id
+from scripts.edge import (
+    Api,
+    App,
+    Command,
+    Deploy,
+    Json,
+    Masked,
+    Redis,
+    Tty,
+    client,
+    errors,
+    fail,
+    finite,
+    pace,
+    text,
+    valid_id,
+)
+from scripts.exits import EXIT_USAGE
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -146,18 +163,14 @@ def replay(
 @app.command()
 def run(
     app_id: App,
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
+    command: Command,
     deploy_id: Annotated[str | None, typer.Option("--id", help="Id of the deploy; by default a random one.")] = None,
     message: Annotated[
         str | None,
         typer.Option("--message", "-m", callback=text, help="What the deploy is about; by default the command."),
     ] = None,
-    mask: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Mask the value of this environment variable.")
-    ] = None,
-    tty: Annotated[
-        bool, typer.Option("--tty/--no-tty", help="Run it under a terminal, so that it keeps its colours.")
-    ] = True,
+    mask: Masked = None,
+    tty: Tty = True,
     redis: Redis = None,
 ) -> None:
     """Run a real command here and stream its output as a deploy of APP."""

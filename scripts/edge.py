@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from producer.simulate import MAX_SEED, MAX_SPEED, MIN_SPEED
+from scripts.exits import EXIT_AWAY, EXIT_USAGE
 from scripts.program import NAME
 from scripts.streams import say, silence
 
@@ -36,12 +38,12 @@ Redis = Annotated[
         help="Address of Redis; by default the one that 'deploytail up' runs.",
     ),
 ]
+Command = Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")]
+Masked = Annotated[
+    list[str] | None, typer.Option("--mask", metavar="NAME", help="Mask the value of this environment variable.")
+]
+Tty = Annotated[bool, typer.Option("--tty/--no-tty", help="Run it under a terminal, so that it keeps its colours.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-EXIT_USAGE = 2
-# As the API's.
-MIN_SPEED, MAX_SPEED = 0.001, 1_000_000
-MAX_SEED = 2**63 - 1
 
 
 def called(app: typer.Typer) -> int:
@@ -107,7 +109,7 @@ def client(url: str | None) -> Iterator["Client"]:
         if running is None:
             fail(
                 f"no API: start one with '{NAME} up', or give --api URL or DEPLOYTAIL_API_URL",
-                exit_away(),
+                EXIT_AWAY,
             )
         url = running.api_url
     if not url.startswith(("http://", "https://")):
@@ -131,7 +133,7 @@ def errors(*more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (ServiceAway, StoreAway, StoreFull, StoreRefused, NoAddress) as error:
-        fail(str(error), exit_away())
+        fail(str(error), EXIT_AWAY)
     except usage as error:
         fail(str(error), EXIT_USAGE)
     except BrokenPipeError:
@@ -147,13 +149,6 @@ def valid_id(value: str) -> str:
         return check_id("app or deploy", value)
     except InvalidId as error:
         fail(str(error), EXIT_USAGE)
-
-
-def exit_away() -> int:
-    """The exit status where a service is away."""
-    from scripts.watch import EXIT_AWAY
-
-    return EXIT_AWAY
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -8,10 +8,11 @@ from typing import Any
 from api.client import DONE, GAP, LINE, STATUS, Message
 from api.verify import Verifier
 from producer.status import Status
+from scripts.exits import EXIT as EXIT_STATUS
+from scripts.exits import EXIT_INTERRUPTED, EXIT_NOT_WHOLE
 from scripts.streams import say
 from scripts.terminal import one_line
-from scripts.watch import EXIT as EXIT_STATUS
-from scripts.watch import EXIT_INTERRUPTED, EXIT_NOT_WHOLE, gap_words, note
+from scripts.watch import gap_words, note
 from worker.asciicast import EXIT, MARKER, OUTPUT, EventWriter, write_header
 
 _COLUMNS, _ROWS = 120, 40

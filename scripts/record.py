@@ -15,12 +15,12 @@ from producer.mask import Mask
 from producer.simulate import MAX_RECORDING_CHARACTERS
 from scripts.command import Command, why
 from scripts.echo import Echo
+from scripts.exits import EXIT_NOT_WRITTEN
 from scripts.program import NAME
 from scripts.run import UsageError, secret
 from scripts.streams import say
 from worker.asciicast import EXIT, OUTPUT, EventWriter, write_header
 
-EXIT_NOT_RECORDED = 74  # as sysexits' EX_IOERR
 EXIT_CANNOT_RUN, EXIT_NOT_FOUND, EXIT_SIGNALLED = 126, 127, 128  # as a shell's
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 _LONE_LF = re.compile(r"(?<!\r)\n")
@@ -65,7 +65,7 @@ def record(
         status = ended if ended >= 0 else EXIT_SIGNALLED - ended
         recorder.end(status)
     if not recorder.whole:
-        return status or EXIT_NOT_RECORDED
+        return status or EXIT_NOT_WRITTEN
     played = f"play it: {NAME} enqueue APP --recording {shlex.quote(str(path))}"
     if recorder.size > MAX_RECORDING_CHARACTERS:
         played = f"too long to be played: more than {MAX_RECORDING_CHARACTERS:,} characters"

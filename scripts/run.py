@@ -19,8 +19,8 @@ from producer.status import Status
 from producer.writer import Writer
 from scripts.command import Command, why
 from scripts.echo import Echo
+from scripts.exits import EXIT, EXIT_AWAY, EXIT_INTERRUPTED
 from scripts.program import NAME
-from scripts.watch import EXIT, EXIT_AWAY, EXIT_INTERRUPTED
 
 UNFINISHED_SECONDS = 1.0
 # How long the command has to obey, from the gentlest way of asking to the last; together less than a cancel's grace.

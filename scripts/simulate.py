@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from producer.event import clean
 from producer.mask import Mask
 from producer.status import Status, last_line
-from scripts.watch import EXIT, Screen
+from scripts.exits import EXIT
+from scripts.watch import Screen
 from worker.actions import Cancel, Crash, Line, Play, Returning
 from worker.assemble import assemble
 

@@ -7,7 +7,23 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from producer.simulate import FaultKind
-from scripts.edge import EXIT_USAGE, Api, Json, Redis, errors, fail, finite, pace, seed_given, text, valid_id, with_home
+from scripts.edge import (
+    Api,
+    Command,
+    Json,
+    Masked,
+    Redis,
+    Tty,
+    errors,
+    fail,
+    finite,
+    pace,
+    seed_given,
+    text,
+    valid_id,
+    with_home,
+)
+from scripts.exits import EXIT_USAGE
 from scripts.streams import say
 
 app = typer.Typer(no_args_is_help=True)
@@ -111,19 +127,15 @@ def check(
 
 @app.command()
 def record(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
+    command: Command,
     file: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where to; by default it is named after the command."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where there is one.")] = False,
     title: Annotated[str | None, typer.Option("--title", "-t", help="What the recording is about.")] = None,
-    mask: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Mask the value of this environment variable.")
-    ] = None,
-    tty: Annotated[
-        bool, typer.Option("--tty/--no-tty", help="Run it under a terminal, so that it keeps its colours.")
-    ] = True,
+    mask: Masked = None,
+    tty: Tty = True,
 ) -> None:
     """Run a real command here and record its output with its timing, as an asciicast that 'enqueue' plays.
 

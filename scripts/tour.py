@@ -10,9 +10,10 @@ from types import FrameType
 
 from api.client import Client, Refused, ServiceAway
 from scripts.embedded import EmbeddedError
+from scripts.exits import EXIT_AWAY, EXIT_INTERRUPTED
 from scripts.program import NAME
 from scripts.stack import StackError, stack
-from scripts.watch import EXIT_AWAY, EXIT_INTERRUPTED, show
+from scripts.watch import show
 
 APP = "shop"
 LIVE_SPEED, REPLAY_SPEED = 2.0, 10.0

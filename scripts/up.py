@@ -6,9 +6,9 @@ import threading
 from types import FrameType
 
 from scripts.embedded import EmbeddedError
+from scripts.exits import EXIT_AWAY, EXIT_USAGE
 from scripts.program import NAME
 from scripts.stack import StackError, stack
-from scripts.watch import EXIT_AWAY, EXIT_USAGE
 
 _LOOK_SECONDS = 0.5
 

@@ -6,15 +6,9 @@ from collections.abc import Iterable
 
 from api.client import DONE, GAP, LINE, STATUS, Message
 from api.verify import Verifier
-from producer.status import Status
+from scripts.exits import EXIT, EXIT_NOT_WHOLE
 from scripts.streams import say
 from scripts.terminal import as_drawn, one_line, safe
-
-EXIT = {Status.COMPLETE: 0, Status.FAILED: 1, Status.CANCELLED: 3}
-EXIT_USAGE = 2
-EXIT_NOT_WHOLE = 4
-EXIT_AWAY = 69
-EXIT_INTERRUPTED = 130
 
 
 def note(text: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, TypeVar, get_args
 
-from producer.simulate import FaultKind, ScenarioName
+from producer.simulate import MAX_SEED, MAX_SPEED, FaultKind, ScenarioName
 
 T = TypeVar("T")
 
@@ -18,8 +18,6 @@ START, MIDDLE, END = "from the start", "in the middle", "after the end"
 SCENARIOS: tuple[ScenarioName, ...] = get_args(ScenarioName)
 FAULTS: tuple[FaultKind, ...] = get_args(FaultKind)
 DEFAULT_SECONDS = 20.0
-MAX_SPEED = 1_000_000.0
-MAX_SEED = 2**63 - 1
 
 _NOT_UNLESS_ASKED = ("torture",)  # a test of clients, not of load
 _SEEDS = 20  # of each scenario: few enough to know how long each takes without playing it every time

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from producer.mask import Mask
-from producer.simulate import FaultKind, ScenarioName
-from scripts.swarming.plan import MAX_SPEED, Plan, Planned
+from producer.simulate import MAX_SPEED, FaultKind, ScenarioName
+from scripts.swarming.plan import Plan, Planned
 from worker.actions import Line
 from worker.assemble import Assembled, assemble
 from worker.catalogue import builtin, faults

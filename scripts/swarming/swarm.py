@@ -12,6 +12,7 @@ from rich.live import Live
 
 from producer.errors import InvalidAddress, StoreAway
 from scripts.embedded import EmbeddedError
+from scripts.exits import EXIT_AWAY, EXIT_INTERRUPTED, EXIT_USAGE
 from scripts.stack import StackError
 from scripts.swarming import summary
 from scripts.swarming.plan import DEFAULT_SECONDS, Plan, UsageError, parse_mix
@@ -20,7 +21,6 @@ from scripts.swarming.scenes import Need, need
 from scripts.swarming.target import ServiceAway, Target, say, target
 from scripts.swarming.totals import Recent
 from scripts.swarming.view import live_table, progress
-from scripts.watch import EXIT_AWAY, EXIT_INTERRUPTED, EXIT_USAGE
 
 EXIT_KEPT, EXIT_BROKEN = 0, 1
 
