@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from producer import calls
-from producer.connect import connect, redis_url
+from producer.connect import UncheckedPool, connect, redis_url
 from producer.deploys import Limits, Request
 from producer.deploys import cancel_deploy as cancel
 from producer.deploys import create_deploy as create
@@ -86,7 +86,11 @@ def open_log(
     # No retries in the client: the writer has its own, with a limit that suits a log. And little patience with one
     # reply: a writer that waits for one that got lost would show no sign of life.
     client = connect(
-        redis_url(url), retries=0, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS
+        redis_url(url),
+        retries=0,
+        pool=UncheckedPool,
+        socket_timeout=_PATIENCE_SECONDS,
+        socket_connect_timeout=_PATIENCE_SECONDS,
     )
     store = Store(client)
     try:

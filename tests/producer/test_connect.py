@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ConnectionError as LostConnection
 
-from producer.connect import check_answers, connect, connect_async, redis_url, shown
+from producer.connect import UncheckedPool, check_answers, connect, connect_async, redis_url, shown
 from producer.errors import InvalidAddress, NoAddress, StoreAway
 from producer.home import Running, note_running, owned_home
+from tests.helpers import wait_until
 from tests.producer.support import Valkey
 
 
@@ -154,3 +156,26 @@ def own_running(nowhere: Path) -> Iterator[Running]:
     with owned_home():
         note_running(running)
         yield running
+
+
+def test_an_unchecked_connection_is_kept_and_one_that_broke_is_opened_again(own_valkey: Valkey) -> None:
+    """All commands go over one; after a restart of the server the next command fails, and the one after it passes."""
+    with connect(own_valkey.url, retries=0, pool=UncheckedPool) as client:
+        first = client.client_id()
+        with client.pipeline() as pipeline:
+            assert pipeline.ping().client_id().execute() == [True, first]
+        own_valkey.kill()
+        own_valkey.start()
+        with pytest.raises(LostConnection):
+            client.ping()
+        assert client.ping()
+        assert client.info("clients")["connected_clients"] == 1
+
+
+def test_a_client_that_is_closed_closes_its_unchecked_connection(own_valkey: Valkey) -> None:
+    """Though to the pool it is in use."""
+    with connect(own_valkey.url) as watcher:
+        with connect(own_valkey.url, pool=UncheckedPool) as client:
+            client.ping()
+            assert watcher.info("clients")["connected_clients"] == 2
+        wait_until(lambda: watcher.info("clients")["connected_clients"] == 1)
