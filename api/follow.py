@@ -152,7 +152,10 @@ class Follow:
 
     def _catch_up_block(self, entries: list[bytes], state: State) -> None:
         """Append what are the next lines as blocks, and what is among them by itself."""
-        if self.last + len(entries) <= state.seq and are_stored_lines(entries, self.last + 1):
+        first, last = self.last + 1, self.last + len(entries)
+        lines = state.sure_lines
+        sure = first in lines and last in lines
+        if last <= state.seq and are_stored_lines(entries, first, sure=sure):
             self._append_lines(entries)
         elif len(entries) > _FEW:
             half = len(entries) // 2

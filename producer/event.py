@@ -125,17 +125,18 @@ def are_lines(entries: Sequence[bytes], first: int) -> bool:
     return [line.seq for line in lines] == list(range(first, first + len(entries)))
 
 
-def are_stored_lines(entries: Sequence[bytes], first: int) -> bool:
+def are_stored_lines(entries: Sequence[bytes], first: int, *, sure: bool) -> bool:
     """The same for entries of the list, which holds nothing but what our scripts have put there.
 
-    It looks at the number and the kind of each, and for line breaks, but does not decode the rest: half the time.
+    It looks at the number and the kind of each, and for line breaks, but does not decode the rest: half the time. Where
+    it is `sure` that none is a status change, it need not look for one: a tenth of the time of a cold log.
     """
     joined = b"".join(entries)
     return (
         all(map(bytes.startswith, entries, _STARTS.run(first, len(entries))))
         and b"\n" not in joined
         and b"\r" not in joined
-        and _STATUS not in joined
+        and (sure or _STATUS not in joined)
     )
 
 

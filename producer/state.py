@@ -7,6 +7,8 @@ from producer.errors import StoreCorrupt
 from producer.proof import Proof
 from producer.status import Status
 
+_FIRST_LINE = 3  # behind `queued` and `building`
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -37,6 +39,16 @@ class State:
     queued_by: str | None = None
     job: str | None = None
     simulate: str | None = None
+
+    @property
+    def sure_lines(self) -> range:
+        """The seqs of events that can be nothing but log lines, as far as the number of all lines tells.
+
+        That is all between `queued`, `building` and the end of a deploy that has had no other status change.
+        """
+        end = int(self.status.terminal)
+        changes = self.seq - self.proof.lines
+        return range(_FIRST_LINE, self.seq - end + 1) if changes == _FIRST_LINE - 1 + end else range(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,24 @@ def test_a_finished_log_is_told_to_its_end() -> None:
     assert words(told(follow))[-1] == "done"
 
 
+@pytest.mark.parametrize("at", [0, 1, 150, 249, 250])
+@pytest.mark.parametrize("end", [None, COMPLETE])
+def test_a_status_change_among_many_lines_is_told_as_one(at: int, end: Status | None) -> None:
+    """A deploy that another writer took over, read at once: its second `building` is no log line."""
+    log = Log.of(at)
+    log.change(Status.BUILDING)
+    log.write(*["more"] * (250 - at))
+    if end is not None:
+        log.finish(end)
+    found = words(told(following(log)))
+    assert [word for word in found if ":" in word] == [
+        *QUEUED_BUILDING,
+        f"{at + 3}:building",
+        *(["255:complete"] if end else []),
+    ]
+    assert len(found) == (256 if end else 253)
+
+
 def test_a_frame_of_history_has_the_bytes_of_a_live_one() -> None:
     """The same seq is the same frame, whether it was read or published."""
     log, live = Log.of(0), following(Log.of(0))

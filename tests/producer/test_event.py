@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -256,11 +257,9 @@ def test_a_clean_line_is_valid_and_bounded(piece: str | bytes, times: int) -> No
 
 LINES = [encode_line(seq, TS, f"line {seq}", "stdout") for seq in (7, 8, 9)]
 
-NOT_IN_ORDER = [
+NOT_LINES = [
     [LINES[0], LINES[2]],
     [LINES[1], LINES[0]],
-    [*LINES[:2], encode_status(9, TS, Status.COMPLETE, proof=Proof())],
-    [LINES[0], encode_status(8, TS, Status.BUILDING), LINES[2]],
     [LINES[0], b""],
     [LINES[0] + b"\n" + LINES[1], b""],
     [LINES[0] + b"\n" + LINES[1], LINES[2]],
@@ -268,8 +267,13 @@ NOT_IN_ORDER = [
     [LINES[0], LINES[1][:-1] + b"\n}"],
     [LINES[0], b'{"ts":1,"seq":8,"line":"x"}'],
     [LINES[0], b'{"seq":88,"ts":1,"line":"x"}'],
-    [LINES[0], b'{"seq":8,"ts":1,"line":"x","status":"failed"}'],
     [b"garbage"],
+]
+NOT_IN_ORDER = [
+    *NOT_LINES,
+    [*LINES[:2], encode_status(9, TS, Status.COMPLETE, proof=Proof())],
+    [LINES[0], encode_status(8, TS, Status.BUILDING), LINES[2]],
+    [LINES[0], b'{"seq":8,"ts":1,"line":"x","status":"failed"}'],
 ]
 NOT_OURS = [
     [LINES[0], LINES[1][:-1], LINES[2]],
@@ -289,10 +293,18 @@ def test_what_is_not_all_lines_in_order_is_told(entries: list[bytes]) -> None:
 @pytest.mark.parametrize("entries", NOT_IN_ORDER)
 def test_what_is_not_all_lines_in_order_is_told_of_the_list_too(entries: list[bytes]) -> None:
     """A hole, a status, a line break: whatever would make the stream a wrong one."""
-    assert not are_stored_lines(entries, 7)
+    assert not are_stored_lines(entries, 7, sure=False)
 
 
-@pytest.mark.parametrize("look", [are_lines, are_stored_lines])
+@pytest.mark.parametrize("entries", NOT_LINES)
+def test_where_no_status_change_can_be_all_else_is_still_told(entries: list[bytes]) -> None:
+    """A hole, a line break, what does not begin as an event does."""
+    assert not are_stored_lines(entries, 7, sure=True)
+
+
+@pytest.mark.parametrize(
+    "look", [are_lines, partial(are_stored_lines, sure=False), partial(are_stored_lines, sure=True)]
+)
 def test_lines_in_order_are_told(look: Callable[[list[bytes], int], bool]) -> None:
     """From their own first number on, and from no other."""
     assert [look(LINES, first) for first in (6, 7, 8)] == [False, True, False]
@@ -306,7 +318,7 @@ def test_of_our_own_events_both_looks_say_the_same(events: list[str | Status], f
         for seq, what in enumerate(events, 7)
     ]
     right = first == 7 and not any(isinstance(what, Status) for what in events)
-    assert (are_lines(entries, first), are_stored_lines(entries, first)) == (right, right)
+    assert (are_lines(entries, first), are_stored_lines(entries, first, sure=False)) == (right, right)
 
 
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([*LINES, b'{"seq":7', b"\n", b"}"]), min_size=1, max_size=4))

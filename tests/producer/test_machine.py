@@ -457,7 +457,10 @@ def _outcome(act: Callable[[], Any]) -> Any:
 
 
 def _events(procedure: Procedure[Any]) -> Procedure[list[bytes]]:
-    events: list[bytes] = (yield from procedure).events
+    found = yield from procedure
+    events: list[bytes] = found.events
+    # What the state is sure of is so.
+    assert not [event for event in events if b',"status":' in event and seq_of(event) in found.state.sure_lines]
     return events
 
 

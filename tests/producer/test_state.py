@@ -71,6 +71,24 @@ def test_the_fullest_state() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "seq", "lines", "expected"),
+    [
+        (Status.QUEUED, 1, 0, []),
+        (Status.BUILDING, 2, 0, []),
+        (Status.BUILDING, 5, 3, [3, 4, 5]),
+        (Status.COMPLETE, 6, 3, [3, 4, 5]),
+        (Status.COMPLETE, 7, 3, []),  # taken over: one status change more, nobody knows where
+        (Status.BUILDING, 6, 3, []),
+        (Status.CANCELLED, 3, 1, []),  # while it was queued
+    ],
+)
+def test_where_only_lines_can_be(status: Status, seq: int, lines: int, expected: list[int]) -> None:
+    """Behind `building` and before the end, where the number of lines leaves no room for another status change."""
+    state = State(status, seq, 1, Proof(lines, 0), "creator", 0.0)
+    assert list(state.sure_lines) == expected
+
+
 @pytest.mark.parametrize("name", LEAST)
 def test_a_missing_field_is_an_error(name: bytes) -> None:
     """By its name."""
