@@ -5,7 +5,6 @@ import os
 import shlex
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -21,6 +20,7 @@ from scripts.command import Command, why
 from scripts.echo import Echo
 from scripts.exits import EXIT, EXIT_AWAY, EXIT_INTERRUPTED
 from scripts.program import NAME
+from scripts.streams import say
 
 UNFINISHED_SECONDS = 1.0
 # How long the command has to obey, from the gentlest way of asking to the last; together less than a cancel's grace.
@@ -58,7 +58,7 @@ def run_as_deploy(
         message=hide(message or shlex.join(command)), source="run", queued_by=_user(), start_within=_START_SECONDS
     )
     deploy = create_deploy(app, deploy_id, url=redis_url, request=request)
-    print(f"deploy {deploy}: {NAME} watch {app} {deploy}", file=sys.stderr)
+    say(f"deploy {deploy}: {NAME} watch {app} {deploy}")
     try:
         with open_log(app, deploy, url=redis_url, secrets=secrets, cancel_raises=False) as log:
             status, reason = run(command, log, hide, tty=tty)
@@ -69,9 +69,9 @@ def run_as_deploy(
         ended, reason = state.status, state.error
         status = EXIT.get(ended, EXIT_AWAY)
     except OSError as error:
-        print(f"deploytail: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        say(f"deploytail: cannot run {command[0]}: {error.strerror}")
         ended, status, reason = Status.FAILED, EXIT[Status.FAILED], "crashed"
-    print(f"deploy {deploy}: {ended}{f' ({reason})' if reason else ''}", file=sys.stderr)
+    say(f"deploy {deploy}: {ended}{f' ({reason})' if reason else ''}")
     return status
 
 

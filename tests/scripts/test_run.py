@@ -14,6 +14,8 @@ from producer.event import MAX_LINE_BYTES
 from producer.keys import Keys
 from producer.library import read_log
 from producer.proof import Proof
+from producer.status import Status
+from scripts.exits import EXIT
 from tests.faults import alive
 from tests.helpers import Service, wait_until
 from tests.scripts.command_line import PROGRAM, Ended, deploytail, finish, new_keys, running, stored_lines
@@ -274,6 +276,17 @@ def test_output_that_goes_nowhere_does_not_stop_the_command(
     assert (ended.returncode, ended.stdout, stored_lines(keys, valkey)) == (0, b"", ["one", "two", COMPLETE])
     full = b"deploytail: showing no more (No space left on device); the command goes on\n"
     assert (full in ended.stderr) is (to == ">/dev/full")
+
+
+@pytest.mark.parametrize("to", ["2>/dev/full", ">/dev/full 2>&1", "2>&-"])
+def test_notes_that_go_nowhere_do_not_stop_the_command(
+    environment: dict[str, str], valkey: str, keys: Keys, to: str
+) -> None:
+    """Which deploy it is, and how it ended, cannot be said: it is run all the same."""
+    line = f"{PROGRAM} run {keys.app} --id {keys.deploy} -- sh -c 'echo one; exit 3' {to}"
+    ended = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr) == (EXIT[Status.FAILED], b"")
+    assert stored_lines(keys, valkey) == ["one", "Deploy failed: exited with status 3"]
 
 
 def test_a_command_line_that_is_no_utf_8_is_run_as_it_is(environment: dict[str, str], valkey: str, keys: Keys) -> None:
