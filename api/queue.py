@@ -6,14 +6,12 @@ from typing import Any
 import redis
 from redis.exceptions import RedisError
 from rq import Queue
-from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from api.errors import QueueAway
 from producer.connect import connect, shown
+from producer.jobs import lost_jobs
 from producer.simulate import RUN_DEPLOY
-
-_WAITS = {JobStatus.CREATED, JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
 
 
 class DeployQueue:
@@ -39,19 +37,9 @@ class DeployQueue:
 
     def _lost(self, jobs: list[str]) -> set[str]:
         try:
-            found = Job.fetch_many(jobs, connection=self._client, serializer=JSONSerializer)
-            kept = [job for job in found if job is not None and job.get_status(refresh=False) in _WAITS]
-            # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
-            origins = {job.origin for job in kept if job.get_status(refresh=False) is JobStatus.QUEUED}
-            queued = {
-                job
-                for origin in origins
-                for job in Queue(origin, connection=self._client, serializer=JSONSerializer).get_job_ids()
-            }
+            return lost_jobs(jobs, self._client)
         except (RedisError, OSError) as error:
             raise QueueAway(f"The job queue does not answer: {self._where} is away") from error
-        waiting = {job.id for job in kept if job.get_status(refresh=False) is not JobStatus.QUEUED or job.id in queued}
-        return set(jobs) - waiting
 
     def _enqueue(self, job: str, arguments: dict[str, Any]) -> None:
         try:

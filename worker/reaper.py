@@ -5,12 +5,10 @@ import time
 
 import redis
 from redis.exceptions import RedisError
-from rq import Queue
-from rq.job import Job, JobStatus
-from rq.serializers import JSONSerializer
 
 from producer.deploys import end_deploy, live_deploys
 from producer.errors import DeployLogError, Finished, Moved, UnknownDeploy
+from producer.jobs import lost_jobs
 from producer.keys import Keys
 from producer.library import new_token
 from producer.reap import Judge, Verdict
@@ -19,8 +17,6 @@ from producer.status import Status
 from producer.store import Store
 
 log = logging.getLogger(__name__)
-
-_OVER = {JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}
 
 
 class Reaper:
@@ -69,17 +65,7 @@ class Reaper:
         if not jobs:
             return set()
         try:
-            found = Job.fetch_many(jobs, connection=self._queue, serializer=JSONSerializer)
-            kept = [job for job in found if job is not None and job.get_status(refresh=False) not in _OVER]
-            # A worker that dies right after it has taken a job leaves it as queued, but in no queue.
-            origins = {job.origin for job in kept if job.get_status(refresh=False) is JobStatus.QUEUED}
-            queued = {
-                job
-                for origin in origins
-                for job in Queue(origin, connection=self._queue, serializer=JSONSerializer).get_job_ids()
-            }
+            return lost_jobs(jobs, self._queue)
         except (RedisError, OSError) as error:
             log.warning("the reaper cannot ask the queue: %s", error)
             return set()
-        waiting = {job.id for job in kept if job.get_status(refresh=False) is not JobStatus.QUEUED or job.id in queued}
-        return set(jobs) - waiting
