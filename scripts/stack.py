@@ -72,8 +72,9 @@ def stack(
             "DEPLOYTAIL_LOG_LEVEL": "info" if verbose else os.environ.get("DEPLOYTAIL_LOG_LEVEL", "warning"),
         }
         environment.setdefault("DEPLOYTAIL_STOP_TIMEOUT", "3")
-        api, api_url = _start_api(environment, host, port)
+        api = _start_api(environment, host, port)
         parts.callback(stop, api, _STOP_SECONDS)
+        api_url = _announced(api)
         say(f"API      {api_url}   (documentation at {api_url}/docs)")
         worker = _start([sys.executable, "-m", "worker", "--workers", str(workers)], environment)
         parts.callback(stop, worker, _STOP_SECONDS)
@@ -103,18 +104,22 @@ def _start(command: list[str], environment: dict[str, str], stdout: int | None =
     )
 
 
-def _start_api(environment: dict[str, str], host: str, port: int | None) -> tuple["subprocess.Popen[bytes]", str]:
+def _start_api(environment: dict[str, str], host: str, port: int | None) -> "subprocess.Popen[bytes]":
     if port is None:
         usual = int(environment.get("DEPLOYTAIL_PORT", "8400"))
         port = usual if _is_free(host, usual) else 0
     command = [sys.executable, "-m", "api", "--host", host, "--port", str(port)]
-    process = _start(command, environment, subprocess.PIPE)
-    words = process.stdout.readline().decode().split() if process.stdout else []
+    return _start(command, environment, subprocess.PIPE)
+
+
+def _announced(api: "subprocess.Popen[bytes]") -> str:
+    """The address that the API says it listens on."""
+    words = api.stdout.readline().decode().split() if api.stdout else []
     url = next((word.rstrip(",") for word in words if word.startswith("http")), None)
     if url is None:
-        process.wait()
+        api.wait()
         raise StackError("the API does not start")  # it has said why
-    return process, url
+    return url
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import httpx2
 
-from producer.connect import check_answers
+from producer.connect import check_answers, shown
 from producer.home import find_running
+from producer.library import cancel_deploy, create_deploy
 from scripts.stack import Stack, stack
 from scripts.swarming.plan import UsageError
 
@@ -52,6 +53,8 @@ def target(api: str | None, redis: str | None, *, direct: bool, workers: int) ->
     _check_service(url)
     if redis is not None:
         check_answers(redis)
+    if direct and redis is not None:
+        _check_same_logs(url, redis)
     say(f"on the deploytail at {url}")
     yield Target(url, redis, None)
 
@@ -72,10 +75,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _check_same_logs(url: str, redis: str) -> None:
+    deploy = create_deploy("swarm", url=redis)
+    cancel_deploy("swarm", deploy, url=redis)
+    if not _get(url, f"/{deploy}").is_success:
+        raise UsageError(f"--redis {shown(redis)}: the deploytail at {url} keeps its logs in another: give that one")
+
+
 def _check_service(url: str) -> None:
-    try:
-        answer = httpx2.get(f"{url}/v1/apps/swarm/deploys", params={"limit": 1}, timeout=_ANSWER_SECONDS)
-    except httpx2.HTTPError as error:
-        raise ServiceAway(f"no deploytail service answers at {url} ({error})") from error
+    answer = _get(url, "?limit=1")
     if not answer.is_success:
         raise ServiceAway(f"{url} cannot serve now: HTTP status {answer.status_code}")
+
+
+def _get(url: str, rest: str) -> httpx2.Response:
+    try:
+        return httpx2.get(f"{url}/v1/apps/swarm/deploys{rest}", timeout=_ANSWER_SECONDS)
+    except httpx2.HTTPError as error:
+        raise ServiceAway(f"no deploytail service answers at {url} ({error})") from error

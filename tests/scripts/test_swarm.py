@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +21,7 @@ from producer.deploys import list_deploys
 from producer.state import State
 from producer.status import Status
 from producer.store import Store
+from scripts.embedded import valkey
 from scripts.swarming.plan import END
 from scripts.swarming.swarm import swarm as run_swarm
 from tests.faults import FaultProxy, Faults, alive, descendants
@@ -232,6 +234,16 @@ def test_without_a_service_it_runs_one_of_its_own(environment: dict[str, str]) -
         started = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         assert (finish(process, 30).status, alive(started)) == (130, set())
+
+
+def test_a_service_whose_logs_lie_in_another_redis_is_not_fed(
+    environment: dict[str, str], api: Service, tmp_path: Path
+) -> None:
+    """Else every deploy would be unknown to it."""
+    with valkey(tmp_path) as another:
+        ended = swarm(environment, api=api.url, redis=another, direct=True)
+    assert (ended.status, ended.out) == (2, "")
+    assert f"the deploytail at {api.url} keeps its logs in another: give that one" in ended.err
 
 
 @pytest.mark.parametrize(
