@@ -1,5 +1,6 @@
 """Runs procedures against Redis, blocking (`Store`) or on asyncio (`AsyncStore`), and names what goes wrong."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -70,7 +71,7 @@ class AsyncStore:
                 request = procedure.send(reply)
             except StopIteration as stop:
                 return cast(T, stop.value)
-            with _named_errors():
+            with _named_errors(), _no_cancel_lost():
                 reply = await self._ask(request)
 
     async def _ask(self, request: Request) -> Any:
@@ -96,6 +97,21 @@ def _named_errors() -> Iterator[None]:
         raise _named(error) from error
     except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError where a connection was closed meanwhile
         raise StoreAway(f"Redis does not answer: {error}") from error
+
+
+@contextmanager
+def _no_cancel_lost() -> Iterator[None]:
+    """Raises CancelledError where the task was cancelled meanwhile and what it waited for has kept that to itself.
+
+    redis-py sends with `asyncio.wait_for`, which did so before Python 3.12 (issue 86296 of CPython).
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _named(error: RedisError) -> DeployLogError:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from redis.exceptions import RedisError
 
 from producer import calls
 from producer.connect import connect, connect_async
-from producer.deploys import Limits, Request, create_deploy
+from producer.deploys import Limits, Request, create_deploy, leave_live
 from producer.errors import DeployExists, StoreAway, StoreCorrupt, StoreFull, UnknownDeploy
 from producer.keys import Keys
 from producer.proof import Proof
@@ -174,6 +175,41 @@ async def test_the_same_procedures_run_on_asyncio(valkey: str, store: Store, key
         found = await there.run(calls.snapshot(keys))
     again = store.run(calls.snapshot(keys))
     assert replace(found, time=0) == replace(again, time=0)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["sent", "the connection broke"])
+async def test_a_cancel_that_comes_as_a_command_is_sent_is_not_lost(broken: bool) -> None:
+    """Before Python 3.12 `wait_for`, with which redis-py sends, drops it: who waits for the task waits for ever."""
+    sent: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+
+    class Sending(AsyncStore):
+        """A store whose client sends as redis-py's does."""
+
+        async def _ask(self, request: calls.Request) -> object:  # noqa: ARG002 - whatever it is
+            return await asyncio.wait_for(sent, 5)
+
+    async def keep_asking() -> None:
+        while not over.is_set():
+            with suppress(StoreAway):
+                await store.run(leave_live(Keys("shop", "d1")))
+            await asyncio.sleep(0)
+
+    async with connect_async("redis://127.0.0.1:1/0", connections=1) as client:
+        store = Sending(client)
+        asking = asyncio.ensure_future(keep_asking())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if broken:
+            sent.set_exception(OSError("gone"))
+        else:
+            sent.set_result([1])
+        asking.cancel()
+        await asyncio.wait([asking], timeout=1)
+        lost = not asking.done()
+        over.set()
+        await asyncio.wait([asking])
+    assert not lost
 
 
 async def test_asyncio_names_a_server_that_is_gone(own_valkey: Valkey, keys: Keys) -> None:
