@@ -17,13 +17,13 @@ from producer.errors import AlreadyClaimed, DeployLogError, Moved, NotClaimed, S
 from producer.event import clean, encode_status
 from producer.keys import Keys
 from producer.outbox import BATCH_EVENTS, Batch, End, Outbox
+from producer.state import BUILDING_SEQ
 from producer.status import Status, last_line
 from producer.store import Store
 
 T = TypeVar("T")
 
 KEEP_ALIVE_SECONDS = 0.5
-BUILDING_SEQ = 2  # right after `queued`
 _END_EVENTS = 2  # the last line and the terminal status
 
 Outcome: TypeAlias = "SimpleQueue[DeployLogError | None]"

@@ -7,7 +7,7 @@ from producer.errors import StoreCorrupt
 from producer.proof import Proof
 from producer.status import Status
 
-_FIRST_LINE = 3  # behind `queued` and `building`
+BUILDING_SEQ = 2  # right after `queued`
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class State:
         """
         end = int(self.status.terminal)
         changes = self.seq - self.proof.lines
-        return range(_FIRST_LINE, self.seq - end + 1) if changes == _FIRST_LINE - 1 + end else range(0)
+        return range(BUILDING_SEQ + 1, self.seq - end + 1) if changes == BUILDING_SEQ + end else range(0)
 
 
 @dataclass(frozen=True, slots=True)

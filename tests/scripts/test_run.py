@@ -266,13 +266,18 @@ def test_our_output_is_what_the_command_wrote(environment: dict[str, str], keys:
     assert shown == b"\r10%\r100%\r\n\xc3(\xff \x1b[2Kend "
 
 
+def run_in_shell(environment: dict[str, str], keys: Keys, script: str, to: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run a shell script as the deploy, with our own streams led `to` where the shell can lead them."""
+    line = f"{PROGRAM} run {keys.app} --id {keys.deploy} -- sh -c '{script}' {to}"
+    return subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
+
+
 @pytest.mark.parametrize("to", [">/dev/full", ">&-", ">&- 2>&- <&-"])
 def test_output_that_goes_nowhere_does_not_stop_the_command(
     environment: dict[str, str], valkey: str, keys: Keys, to: str
 ) -> None:
     """On a full disk, or closed: the log is whole."""
-    line = f"{PROGRAM} run {keys.app} --id {keys.deploy} -- sh -c 'echo one; sleep 0.2; echo two' {to}"
-    ended = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
+    ended = run_in_shell(environment, keys, "echo one; sleep 0.2; echo two", to)
     assert (ended.returncode, ended.stdout, stored_lines(keys, valkey)) == (0, b"", ["one", "two", COMPLETE])
     full = b"deploytail: showing no more (No space left on device); the command goes on\n"
     assert (full in ended.stderr) is (to == ">/dev/full")
@@ -283,8 +288,7 @@ def test_notes_that_go_nowhere_do_not_stop_the_command(
     environment: dict[str, str], valkey: str, keys: Keys, to: str
 ) -> None:
     """Which deploy it is, and how it ended, cannot be said: it is run all the same."""
-    line = f"{PROGRAM} run {keys.app} --id {keys.deploy} -- sh -c 'echo one; exit 3' {to}"
-    ended = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, timeout=30, check=False)
+    ended = run_in_shell(environment, keys, "echo one; exit 3", to)
     assert (ended.returncode, ended.stderr) == (EXIT[Status.FAILED], b"")
     assert stored_lines(keys, valkey) == ["one", "Deploy failed: exited with status 3"]
 
